@@ -1,0 +1,342 @@
+/*
+ * Links of the chain: option tables of the two families, the environment that a link hands on, the process tree of a connection, starting
+ * the io program, its report, and dropping privileges. Links know nothing of TCP and nothing of TLS; only what both servers do with a
+ * connection before the first link (tcp_service.c, tcp_admit.c) uses net and rules.
+ */
+#ifndef CHAIN_H
+#define CHAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <skalibs/stralloc.h>
+
+/* ---- exit codes ---- */
+
+enum {
+	EXIT_CONFIGURATION = 96, /* key, certificate, trust, or other configuration */
+	EXIT_ENGINE = 97,        /* the engine could not be set up */
+	EXIT_TLS = 98,           /* TLS failed */
+	EXIT_USAGE = 100,
+	EXIT_SYSTEM = 111        /* a system call failed */
+};
+
+/* What went wrong, for main to say as "PROGRAM: fatal: unable to DOING OBJECT: REASON" and to exit with. */
+struct chain_problem {
+	int exit_code;
+	const char *doing;  /* "run", "make a pipe", …; NULL: reason stands alone */
+	const char *object; /* what it was done to; may be NULL */
+	const char *reason; /* words; NULL: strerror(errnum) */
+	int errnum;
+};
+
+/* ---- options (DESIGN §2): one table, one parser, for every program ---- */
+
+enum option_kind {
+	OPTION_END,      /* ends the table */
+	OPTION_SET,      /* int field at offset = value */
+	OPTION_TEXT,     /* const char * field at offset = argument */
+	OPTION_NUMBER,   /* unsigned field at offset = argument, minimum..maximum */
+	OPTION_REFUSED,  /* exit 100 with advice: a letter of another column, or one whose work is not built yet */
+	OPTION_REFUSED_WITH_ARGUMENT
+};
+
+struct option {
+	char letter;
+	enum option_kind kind;
+	size_t offset;    /* into the options struct of the program */
+	int value;        /* OPTION_SET */
+	unsigned minimum, maximum; /* OPTION_NUMBER */
+	const char *advice;        /* OPTION_REFUSED: words after "option -X "; OPTION_NUMBER: what the number is ("seconds") */
+};
+
+/*
+ * Parses argv[1..] by the table into the struct at fields: letters may be joined, "--" ends them, and so does the first operand, so that
+ * prog's own options are never touched. Returns the index of the first operand, or -1 with a line of words in problem (which is
+ * program-lifetime static memory): unknown letter, missing or bad argument, advice of a refused one.
+ */
+int option_parse(const struct option *table, void *fields, int argc, char *const *argv, const char **problem);
+
+/* Decimal digits only, no sign, no blank, at most maximum. */
+bool option_scan_number(const char *text, unsigned long maximum, unsigned long *value);
+
+/* The TLS family: tlsd, tlsc and, with the last three fields, the io programs. */
+struct tls_options {
+	int fin_only;          /* -s 1, -S 0: at local EOF end by a bare FIN instead of close_notify; -1: not given */
+	int strict_end;        /* -J 1, -j 0: a bare FIN from the peer is an error */
+	int client_certificate; /* -y, -Y: demanded or presented, asked for or never presented; 0: not given */
+	unsigned verbosity;    /* -v: 0 silent, 1 errors, 2 more */
+	unsigned idle_ms;      /* -K */
+	unsigned handshake_s;  /* -T; 0: not given */
+	const char *name;      /* -k: server name (clients) */
+	int keep_environment;  /* links only: -Z 1, -z 0 */
+	const char *report;    /* io only: -d, descriptor number */
+	const char *pid;       /* io only: -p */
+	int check;             /* io only: -C */
+};
+
+extern const struct tls_options tls_defaults;
+extern const struct option tlsd_option_table[];
+extern const struct option tlsc_option_table[];
+extern const struct option tlsd_io_option_table[];
+extern const struct option tlsc_io_option_table[];
+
+/* ---- descriptors ---- */
+
+/* Opens /dev/null on whichever of 0, 1, 2 is closed. False with errno on failure. */
+bool chain_open_standard(void);
+
+/* Puts /dev/null on 2 where 2 is the same socket as 0 (inetd), so that no log line goes to the peer. */
+void chain_unshare_stderr(void);
+
+/* ---- environment ---- */
+
+/*
+ * Changes to an environment: "NAME=value\0" sets, "NAME\0" removes; later ones win. Kept in a stralloc; false: no memory.
+ */
+bool chain_set(stralloc *changes, const char *name, const char *value);
+bool chain_unset(stralloc *changes, const char *name);
+
+/* The value that a variable will have after the changes, NULL if none. It belongs to the changes or the environment. */
+const char *chain_value(const stralloc *changes, const char *name);
+
+/* Appends a removal for each variable now in the environment that DESIGN §6 takes away from prog (tls-environ(7)). */
+bool chain_clean(stralloc *changes);
+
+/* True for a name that a report may set (with its numbered and DN forms). */
+bool chain_report_may_set(const char *name, size_t n);
+
+/* Replaces the process by prog (searched in PATH) with the changed environment. Returns only on failure. */
+void chain_exec(char *const *prog, const stralloc *changes, struct chain_problem *problem);
+
+/* ---- privileges (DESIGN §5) ---- */
+
+struct chain_identity {
+	bool set_uid, set_gid;
+	uid_t uid;
+	gid_t gid;
+};
+
+/*
+ * Becomes uid and gid for good, in that order: supplementary groups dropped, gid, uid. Without set_gid the gid stays. Asking for what
+ * one is already is always possible. False with errno if it cannot be done.
+ */
+bool chain_become(const struct chain_identity *identity);
+
+/* ---- links ---- */
+
+enum chain_side { CHAIN_SERVER, CHAIN_CLIENT };
+
+struct chain_link {
+	enum chain_side side;           /* where the network is: 0 and 1, or 6 and 7 */
+	const struct tls_options *tls;  /* handed to the io program as options */
+	struct chain_identity identity; /* what prog becomes */
+	char *const *prog;
+	int64_t started_ms;             /* monotonic milliseconds when the connection began */
+	bool clean;                     /* take the variables of DESIGN §6 away from prog */
+	/*
+	 * The last thing before prog, in the process that becomes prog, with the report in changes. connection is the pid of the whole
+	 * connection, the io program's. False with errno: prog does not run. NULL: there is nothing to do.
+	 */
+	bool (*ready)(void *context, pid_t connection, const stralloc *changes);
+	void *context;
+};
+
+/*
+ * Immediate TLS (DESIGN §4): forks the process that becomes prog once the io program's report is there, then becomes the io program,
+ * which is its parent. changes: to the environment of both. Returns only on failure, in whichever of the two processes met it; with
+ * exit code 0 and no words in the one that was to be prog if there was no report (the io program has said why).
+ */
+void chain_start(const struct chain_link *link, const stralloc *changes, struct chain_problem *problem);
+
+/*
+ * Runs "IOPROGRAM -C" as identity, with the environment that a connection's io program will have, and waits. 0 if it is content, else its
+ * exit code: it has said why on descriptor 2, unless *problem (doing not NULL) does.
+ */
+int chain_check(enum chain_side side, const struct chain_identity *identity, const stralloc *changes,
+	struct chain_problem *problem);
+
+/* ---- the report of an io program ---- */
+
+enum { REPORT_MAX = 256 << 10, REPORT_VALUE_MAX = 64 << 10 }; /* bytes */
+
+/*
+ * Reads a report until its end or the deadline (monotonic milliseconds), and appends what it says to changes. False unless it is complete
+ * and names nothing but what chain_report_may_set allows; changes is then as it was before.
+ */
+bool chain_report_read(int fd, int64_t deadline, stralloc *changes);
+
+/* Appends a variable to a report, value NULL: unset. What does not fit the limits is left out. report is a stralloc. */
+void chain_report_add(void *report, const char *name, const char *value);
+
+/* Ends the report and writes it out, however small the pipe. False with errno on failure. */
+bool chain_report_write(int fd, stralloc *report);
+
+/* ---- io programs ---- */
+
+struct chain_io {
+	int fdr, fdw; /* the operands */
+	int report;   /* -1: none */
+	pid_t prog;   /* 0: none */
+};
+
+/* The operands and -d, -p as numbers, of descriptors that are open. False with words in *problem: EXIT_USAGE. */
+bool chain_io_operands(const struct tls_options *options, int argc, char *const *argv, struct chain_io *io,
+	const char **problem);
+
+/* Closes everything but 0, 1, 2 and what io names. */
+void chain_close_others(const struct chain_io *io);
+
+/*
+ * The rights of an io program for good (DESIGN §5): what SSL_UID … TLS_GID and SSL_CHROOT ask for, no way back, no core, not
+ * traceable, no further processes or descriptors. Call it when everything is open. False with *problem.
+ */
+bool chain_confine(const struct chain_io *io, struct chain_problem *problem);
+
+/* What the io program does about signals: SIGPIPE ignored, SIGTERM, SIGHUP and SIGINT blocked until they are waited for. */
+bool chain_hold_signals(void);
+
+/*
+ * Closes every descriptor and waits for prog without a bound, passing on signals that were sent to this process alone. Its exit code, or
+ * 128 + n if signal n ended it; 0 without prog.
+ */
+int chain_wait_for_prog(pid_t prog);
+
+/* ==== the TCP family: tcpserver, sslserver, tcpclient, sslclient ==== */
+
+/* Options of the two servers (DESIGN §2); tcpserver leaves the fields of TLS letters at their defaults. */
+struct tcp_server_options {
+	int print_port;              /* -1 */
+	int family;                  /* -4: 4, -6: 6, else 0 */
+	int verbosity;               /* -q 0, -Q 1, -v 2 */
+	int delay;                   /* -d 1, -D 0: leave Nagle's algorithm on */
+	int ids_from_environment;    /* -U */
+	unsigned limit;              /* -c: connections at once */
+	unsigned backlog;            /* -b */
+	unsigned uid, gid;           /* -u, -g; 0: not given */
+	const char *local_name;      /* -l */
+	unsigned handshake_s;        /* -T; 0: not given */
+	unsigned idle_s;             /* -w */
+	int tcp_variables;           /* -e 1, -E 0 */
+	int certificate_variables;   /* -s 1, -S 0 */
+	int remote_host;             /* -h 1, -H 0 */
+	int paranoid;                /* -p 1, -P 0 */
+	int remote_info;             /* -r 1, -R 0 */
+	unsigned names_s;            /* -t: for all names and IDENT together */
+	const char *rules;           /* -x */
+	const char *address_rules;   /* -y */
+	int rules_may_be_missing;    /* -X */
+	const char *banner;          /* -B */
+	const char *interface;       /* -I */
+	int keep_ip_options;         /* -o 1, -O 0 */
+	int log_tls;                 /* -V */
+	/* Always 0 so far, as the letters that ask for it are refused: -N, -Z. */
+	int delayed, client_certificate;
+};
+
+/* Options of the two clients; tcpclient leaves the fields of TLS letters at their defaults. */
+struct tcp_client_options {
+	int family;
+	int verbosity;
+	int delay;
+	const char *local_ip;        /* -i */
+	unsigned local_port;         /* -p */
+	const char *timeouts;        /* -T x+y */
+	const char *local_name;      /* -l */
+	unsigned idle_s;             /* -w; 0: never */
+	int name_check, chain_check; /* -n 1 -N 0, -x 1 -X 0; -1: not given */
+	int tcp_variables;
+	int certificate_variables;
+	int remote_host;             /* -h 1, -H 0 */
+	int remote_info;             /* -r 1, -R 0 */
+	unsigned names_s;            /* -t: for all names and IDENT together */
+};
+
+/* The defaults, before option_parse. */
+extern const struct tcp_server_options tcp_server_defaults;
+extern const struct tcp_client_options tcp_client_defaults;
+
+/* One table for both servers and one for both clients, entered at different rows. */
+extern const struct option *const tcpserver_option_table;
+extern const struct option *const sslserver_option_table;
+extern const struct option *const tcpclient_option_table;
+extern const struct option *const sslclient_option_table;
+
+/*
+ * What -u, -g and -U (UID and GID in the environment; -u and -g win) ask for. False with words in *problem: EXIT_USAGE.
+ */
+bool tcp_server_identity(const struct tcp_server_options *options, struct chain_identity *identity, const char **problem);
+
+/*
+ * TLS_VERIFY for -n -N -x -X: "name", "chain" or "none"; NULL if none of them was given, so that the environment's stays. False
+ * with words in *problem: EXIT_USAGE.
+ */
+bool tcp_client_verification(const struct tcp_client_options *options, const char **verify, const char **problem);
+
+/* /dev/null on 0 and 1: a listener keeps nothing open of who started it but its log. False with errno on failure. */
+bool chain_leave_standard(void);
+
+/* Puts a connection on the two descriptors given, open across exec, and nowhere else. False with errno on failure. */
+bool chain_place(int connection, int reading, int writing);
+
+/* chain_set, or chain_unset for a value of NULL; for those who pass variables one by one. changes is a stralloc. */
+bool chain_change(void *changes, const char *name, const char *value);
+
+/* Who sslserver and sslclient let do what (the table of DESIGN §5). */
+struct chain_rights {
+	struct chain_identity listener; /* what the listener becomes after binding; empty: it stays what it is */
+	struct chain_identity prog;     /* what prog becomes; empty where the listener is that already */
+};
+
+/*
+ * Works out the table of DESIGN §5 for what -u and -g ask for, the environment and the present uid: SSL_USER and SSL_GROUP become
+ * numbers, the io program's TLS_UID and TLS_GID are added to changes. False with *problem: unknown names, bad numbers, and what only
+ * root could do.
+ */
+bool chain_decide_rights(const struct chain_identity *asked, struct chain_rights *rights, stralloc *changes,
+	struct chain_problem *problem);
+
+/*
+ * SSL_USER and SSL_GROUP in a record of rules, which changes ends with from the given byte on, become numbers, unless numbers stand
+ * beside them. False with *problem.
+ */
+bool chain_name_rights(stralloc *changes, size_t record, struct chain_problem *problem);
+
+/* ---- what tcpserver and sslserver share ---- */
+
+struct net_server;
+struct net_accepted;
+
+enum { TCP_IP_LIMIT_MAX = 100000 }; /* of MAXCONIP, as of -c */
+
+struct tcp_service {
+	const char *program;
+	struct tcp_server_options options;
+	struct chain_identity asked; /* -u, -g, -U */
+	const char *host, *port;
+	char *const *prog;
+	unsigned ip_limit; /* MAXCONIP, 0: none */
+	int variables;     /* enum net_variables: what describes a connection to prog */
+	const char *clear_banner; /* written to the socket; NULL: none */
+	stralloc changes;  /* to the environment: what is the same for every connection; after tcp_service_admit all that is known of one */
+	size_t record;     /* where in changes the variables of the connection's rule begin */
+};
+
+/* The command line and MAXCONIP, over the defaults. What is wrong with them is said, and ends with exit 100. */
+void tcp_service_read(struct tcp_service *service, const struct option *table, const char *usage, int argc, char *const *argv);
+
+/*
+ * Listens, becomes the identity given, says the port (-1), and serves until SIGTERM; failures are said and end with exit 111. In *server
+ * are to be given: accepted and the fields that describe the program. Returns the exit code.
+ */
+int tcp_service_run(struct tcp_service *service, const struct chain_identity *identity, struct net_server *server);
+
+/*
+ * In the child of a connection, in this order: address rules (-y), names, rules (-x), limit. Whoever is not let in is logged, and the
+ * process ends with exit 100, or 111 where something failed. Else the connection is on 0 and 1, changes is complete, and the log has
+ * said ok. False if the client is gone already.
+ */
+bool tcp_service_admit(struct tcp_service *service, const struct net_accepted *accepted);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * The report of an io program: "NAME=value\0" sets, "NAME\0" unsets, one more \0 ends it. The reader believes
+ * only names from the compiled-in table, within limits: an io program that was broken into must not be able
+ * to set PATH.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "chain/chain.h"
+
+enum { SAFE_WRITE = 512, WRITE_PATIENCE_MS = 10000 }; /* _POSIX_PIPE_BUF: never blocks after poll */
+
+static int64_t clock_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool wait_until_readable(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (;;) {
+		int64_t left = deadline - clock_ms();
+		int got;
+		if (left < 0)
+			return false;
+		got = poll(&p, 1, left > 1000000 ? 1000000 : (int)left);
+		if (got > 0)
+			return true;
+		if (got < 0 && errno != EINTR)
+			return false;
+	}
+}
+
+/* Everything up to the end of file, or failure. */
+static bool read_all(int fd, int64_t deadline, stralloc *all)
+{
+	char piece[4096];
+
+	for (;;) {
+		ssize_t got;
+		if (!wait_until_readable(fd, deadline))
+			return false;
+		got = read(fd, piece, sizeof piece);
+		if (got == 0)
+			return true;
+		if (got < 0) {
+			if (errno == EINTR || errno == EAGAIN)
+				continue;
+			return false;
+		}
+		if (all->len + (size_t)got > REPORT_MAX || !stralloc_catb(all, piece, (size_t)got))
+			return false;
+	}
+}
+
+/* Items, then exactly one more \0. */
+static bool well_formed(const char *all, size_t n)
+{
+	size_t at = 0;
+
+	if (n < 2)
+		return false;
+	while (at < n && all[at]) {
+		const char *end = memchr(all + at, 0, n - at);
+		const char *equals;
+		if (!end)
+			return false;
+		equals = memchr(all + at, '=', (size_t)(end - all) - at);
+		if (!chain_report_may_set(all + at, (size_t)((equals ? equals : end) - all) - at))
+			return false;
+		if (equals && end - equals - 1 > REPORT_VALUE_MAX)
+			return false;
+		at = (size_t)(end - all) + 1;
+	}
+	return at == n - 1;
+}
+
+bool chain_report_read(int fd, int64_t deadline, stralloc *changes)
+{
+	stralloc all = STRALLOC_ZERO;
+	bool good = read_all(fd, deadline, &all) && well_formed(all.s, all.len) &&
+				stralloc_catb(changes, all.s, all.len - 1);
+
+	stralloc_free(&all);
+	return good;
+}
+
+void chain_report_add(void *report, const char *name, const char *value)
+{
+	stralloc *to = report;
+	size_t before = to->len;
+
+	if (value && strlen(value) > REPORT_VALUE_MAX)
+		return;
+	if (to->len + strlen(name) + (value ? strlen(value) + 1 : 0) + 2 > REPORT_MAX ||
+		!(value ? chain_set(to, name, value) : chain_unset(to, name)))
+		to->len = before;
+}
+
+bool chain_report_write(int fd, stralloc *report)
+{
+	size_t at = 0;
+	int64_t deadline = clock_ms() + WRITE_PATIENCE_MS;
+
+	if (!stralloc_catb(report, "", 1))
+		return false;
+	while (at < report->len) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		size_t left = report->len - at;
+		ssize_t wrote;
+		int64_t patience = deadline - clock_ms();
+		int got = patience > 0 ? poll(&p, 1, (int)patience) : 0;
+		if (got == 0)
+			errno = ETIMEDOUT;
+		if (got == 0 || (got < 0 && errno != EINTR))
+			return false;
+		if (got < 0)
+			continue;
+		wrote = write(fd, report->s + at, left < SAFE_WRITE ? left : SAFE_WRITE);
+		if (wrote < 0 && errno != EINTR && errno != EAGAIN)
+			return false;
+		if (wrote > 0)
+			at += (size_t)wrote;
+	}
+	return true;
+}

@@ -1,0 +1,297 @@
+/*
+ * The process tree of a connection (DESIGN §4). The io program is the parent of prog: the process that has
+ * the connection forks the one that becomes prog, then becomes the io program. This is the one place where an
+ * io program is started.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <skalibs/exec.h>
+#include "chain/chain.h"
+#include "conf.h"
+
+enum {
+	DEFAULT_HANDSHAKE_S = 26,
+	GRACE_MS = 2000,
+	IO_ARGUMENTS_MAX = 24,
+	NUMBER_TEXT = 24,
+	CHECK_NOT_RUN = 127
+};
+
+static void system_failure(struct chain_problem *problem, const char *doing, const char *object)
+{
+	*problem = (struct chain_problem){ EXIT_SYSTEM, doing, object, NULL, errno };
+}
+
+/* ---- which io program ---- */
+
+/* FOLDER/NAME; false if there is no such program or the path is too long. */
+static bool program_in(const char *folder, size_t folder_n, const char *name, char *path, size_t room)
+{
+	int n = snprintf(path, room, "%.*s/%s", (int)folder_n, folder, name);
+	return n > 0 && (size_t)n < room && access(path, X_OK) == 0;
+}
+
+/* Beside the running program, else where it is installed; never through the environment. */
+static bool find_io_program(
+	enum chain_side side, const stralloc *changes, char *path, size_t room, struct chain_problem *problem)
+{
+	static char name[64];
+	char own[4096];
+	const char *engine = chain_value(changes, "TLS_ENGINE");
+	ssize_t n;
+
+	if (!engine)
+		engine = CONF_ENGINE;
+	if (strcmp(engine, "bearssl") != 0 && strcmp(engine, "openssl") != 0) {
+		*problem = (struct chain_problem){ EXIT_CONFIGURATION, "use TLS_ENGINE", engine,
+			"there is no such engine", 0 };
+		return false;
+	}
+	(void)snprintf(name, sizeof name, "%s%s%s", side == CHAIN_SERVER ? "tlsd-io" : "tlsc-io",
+		strcmp(engine, "bearssl") ? "-" : "", strcmp(engine, "bearssl") ? engine : "");
+	n = readlink("/proc/self/exe", own, sizeof own - 1);
+	if (n > 0) {
+		own[n] = 0;
+		if (program_in(own, (size_t)(strrchr(own, '/') - own), name, path, room))
+			return true;
+	}
+	if (program_in(CONF_LIBEXEC, strlen(CONF_LIBEXEC), name, path, room))
+		return true;
+	*problem = (struct chain_problem){ EXIT_CONFIGURATION, "find", name, "not installed", 0 };
+	return false;
+}
+
+/* ---- its command line ---- */
+
+struct arguments {
+	const char *at[IO_ARGUMENTS_MAX];
+	size_t n;
+	char numbers[8][NUMBER_TEXT];
+	size_t n_numbers;
+};
+
+static void add(struct arguments *a, const char *text)
+{
+	a->at[a->n++] = text; /* IO_ARGUMENTS_MAX is more than all that can be said */
+	a->at[a->n] = NULL;
+}
+
+static void add_number(struct arguments *a, const char *option, unsigned long number)
+{
+	char *text = a->numbers[a->n_numbers++];
+	(void)snprintf(text, NUMBER_TEXT, "%lu", number);
+	if (option)
+		add(a, option);
+	add(a, text);
+}
+
+static void add_options(struct arguments *a, const struct tls_options *tls)
+{
+	if (tls->fin_only >= 0)
+		add(a, tls->fin_only ? "-s" : "-S");
+	if (tls->strict_end)
+		add(a, "-J");
+	if (tls->client_certificate)
+		add(a, tls->client_certificate == 'y' ? "-y" : "-Y");
+	if (tls->verbosity != tls_defaults.verbosity)
+		add_number(a, "-v", tls->verbosity);
+	if (tls->idle_ms)
+		add_number(a, "-K", tls->idle_ms);
+	if (tls->handshake_s)
+		add_number(a, "-T", tls->handshake_s);
+	if (tls->name) {
+		add(a, "-k");
+		add(a, tls->name);
+	}
+}
+
+/* ---- pipes ---- */
+
+struct pipes {
+	int to_prog[2], from_prog[2], report[2]; /* [0] reads, [1] writes */
+};
+
+static bool nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0;
+}
+
+/* All close on exec; the io program's ends do not block. */
+static bool make_pipes(struct pipes *p)
+{
+	return pipe2(p->to_prog, O_CLOEXEC) == 0 && pipe2(p->from_prog, O_CLOEXEC) == 0 &&
+		   pipe2(p->report, O_CLOEXEC) == 0 && nonblocking(p->to_prog[1]) && nonblocking(p->from_prog[0]) &&
+		   nonblocking(p->report[1]);
+}
+
+static bool keep(int fd)
+{
+	return fcntl(fd, F_SETFD, 0) >= 0;
+}
+
+/* ---- prog ---- */
+
+static int64_t report_deadline(const struct chain_link *link, const stralloc *changes)
+{
+	const char *text = chain_value(changes, "TLS_TIMEOUT");
+	unsigned long seconds = link->tls->handshake_s;
+
+	if (!seconds && (!text || !option_scan_number(text, 1000000, &seconds)))
+		seconds = DEFAULT_HANDSHAKE_S; /* a value that is no number stops the io program at once */
+	return link->started_ms + (int64_t)seconds * 1000 + GRACE_MS;
+}
+
+static bool default_signals(void)
+{
+	static const int numbers[] = { SIGPIPE, SIGCHLD, SIGTERM, SIGHUP };
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (signal(numbers[i], SIG_DFL) == SIG_ERR)
+			return false;
+	return sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0;
+}
+
+/* The process that becomes prog: drops its rights first, then waits for the handshake. */
+static void become_prog(const struct chain_link *link, const struct pipes *p, pid_t connection,
+	const stralloc *given, struct chain_problem *problem)
+{
+	int reading = link->side == CHAIN_SERVER ? 0 : 6, writing = link->side == CHAIN_SERVER ? 1 : 7;
+	stralloc changes = STRALLOC_ZERO;
+
+	if (!chain_become(&link->identity)) {
+		system_failure(problem, "drop privileges", NULL);
+		return;
+	}
+	if (dup2(p->to_prog[0], reading) < 0 || dup2(p->from_prog[1], writing) < 0 || close(p->report[1]) < 0) {
+		system_failure(problem, "arrange descriptors", NULL);
+		return;
+	}
+	/* The io program's ends close on exec; until then they must not keep the pipes open while it has died. */
+	if (close(p->to_prog[1]) < 0 || close(p->from_prog[0]) < 0) {
+		system_failure(problem, "arrange descriptors", NULL);
+		return;
+	}
+	if (!stralloc_catb(&changes, given->s, given->len) || (link->clean && !chain_clean(&changes))) {
+		system_failure(problem, "change the environment", NULL);
+		return;
+	}
+	if (!chain_report_read(p->report[0], report_deadline(link, given), &changes)) {
+		*problem = (struct chain_problem){ .exit_code = 0 }; /* the io program says why */
+		return;
+	}
+	if (close(p->report[0]) < 0)
+		system_failure(problem, "arrange descriptors", NULL);
+	else if (link->ready && !link->ready(link->context, connection, &changes))
+		system_failure(problem, "prepare", link->prog[0]);
+	else
+		chain_exec(link->prog, &changes, problem);
+}
+
+/* ---- the io program ---- */
+
+static void become_io(const struct chain_link *link, const struct pipes *p, pid_t prog, const char *path,
+	const stralloc *changes, struct chain_problem *problem)
+{
+	struct arguments a = { .n = 0 };
+	bool ready;
+
+	add(&a, path);
+	add_options(&a, link->tls);
+	add_number(&a, "-d", (unsigned long)p->report[1]);
+	add_number(&a, "-p", (unsigned long)prog);
+	add(&a, "--");
+	if (link->side == CHAIN_SERVER) {
+		add_number(&a, NULL, (unsigned long)p->from_prog[0]);
+		add_number(&a, NULL, (unsigned long)p->to_prog[1]);
+		ready = keep(p->from_prog[0]) && keep(p->to_prog[1]);
+	} else {
+		add_number(&a, NULL, 6);
+		add_number(&a, NULL, 7);
+		ready = dup2(p->from_prog[0], 0) >= 0 && dup2(p->to_prog[1], 1) >= 0;
+	}
+	if (!ready || !keep(p->report[1])) {
+		system_failure(problem, "arrange descriptors", NULL);
+		return;
+	}
+	mexec_am(path, a.at, changes->s, changes->len);
+	system_failure(problem, "run", path);
+}
+
+void chain_start(const struct chain_link *link, const stralloc *changes, struct chain_problem *problem)
+{
+	static char path[4200];
+	struct pipes p;
+	pid_t prog, connection = getpid(); /* it stays that of the io program */
+
+	if (!find_io_program(link->side, changes, path, sizeof path, problem))
+		return;
+	if (!make_pipes(&p)) {
+		system_failure(problem, "make a pipe", NULL);
+		return;
+	}
+	if (!default_signals()) {
+		system_failure(problem, "reset signals", NULL);
+		return;
+	}
+	prog = fork();
+	if (prog < 0)
+		system_failure(problem, "fork", NULL);
+	else if (prog == 0)
+		become_prog(link, &p, connection, changes, problem);
+	else
+		become_io(link, &p, prog, path, changes, problem);
+}
+
+/* ---- the configuration check ---- */
+
+/* In the child: its exit code is that of the io program, or says that it could not be run. */
+static _Noreturn void run_check(
+	const struct chain_identity *identity, const char *path, const stralloc *changes)
+{
+	const char *const arguments[] = { path, "-C", "--", "0", "1", NULL };
+
+	if (chain_become(identity))
+		mexec_am(path, arguments, changes->s, changes->len);
+	_exit(CHECK_NOT_RUN);
+}
+
+int chain_check(enum chain_side side, const struct chain_identity *identity, const stralloc *changes,
+	struct chain_problem *problem)
+{
+	static char path[4200];
+	int status;
+	pid_t pid, ended;
+
+	*problem = (struct chain_problem){ .exit_code = 0 };
+	if (!find_io_program(side, changes, path, sizeof path, problem))
+		return problem->exit_code;
+	if (!default_signals()) { /* with SIGCHLD ignored there would be nothing to wait for */
+		system_failure(problem, "reset signals", NULL);
+		return EXIT_SYSTEM;
+	}
+	pid = fork();
+	if (pid == 0)
+		run_check(identity, path, changes);
+	do
+		ended = pid < 0 ? pid : waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (ended < 0 || !WIFEXITED(status)) {
+		system_failure(problem, "check the configuration with", path);
+		return EXIT_SYSTEM;
+	}
+	if (WEXITSTATUS(status) == CHECK_NOT_RUN) {
+		*problem = (struct chain_problem){ EXIT_SYSTEM, "check the configuration with", path,
+			"not to be run with the ids of -u and -g", 0 };
+		return EXIT_SYSTEM;
+	}
+	return WEXITSTATUS(status);
+}

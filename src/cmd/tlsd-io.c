@@ -1,0 +1,19 @@
+/*
+ * tlsd-io fdr fdw: the TLS connection of a server. Network on 0 and 1; cleartext is read from fdr and written
+ * to fdw.
+ */
+#include "chain/chain.h"
+#include "relay/relay.h"
+
+int main(int argc, char **argv)
+{
+	const struct relay_program program = {
+		.name = "tlsd-io",
+		.client = false,
+		.options = tlsd_io_option_table,
+		.usage =
+			"[ -SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -d report ] [ -p pid ] fdr fdw"
+	};
+
+	relay_program(&program, argc, argv);
+}

@@ -1,0 +1,194 @@
+/*
+ * What a TLS engine is to the rest: a state machine between four ports, without input or output of its own,
+ * without a clock, and without allocation per record. The relay moves the bytes; the engine turns records
+ * into cleartext and back. A program is linked with exactly one engine.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "x509/x509.h"
+
+enum {
+	ENGINE_RECORD_MAX = 5 + 16384 + 2048, /* a record with its header (RFC 5246 6.2.3) */
+	ENGINE_PLAIN_MAX = 16384,             /* cleartext in one record */
+	ENGINE_CHAIN_MAX = 16,                /* certificates that a peer may present */
+	ENGINE_CHAIN_BYTES = 65536,           /* and bytes in all of them */
+	ENGINE_CA_NAMES_MAX = 1024,           /* names of CAs that a server sends */
+	ENGINE_CA_NAMES_BYTES = 60000         /* and bytes in all of them (RFC 5246 7.4.4 has room for 65535) */
+};
+
+/* Alert descriptions that are sent by name (RFC 5246 7.2, RFC 6066, RFC 7301). */
+enum {
+	ALERT_CLOSE_NOTIFY = 0,
+	ALERT_UNEXPECTED_MESSAGE = 10,
+	ALERT_BAD_RECORD_MAC = 20,
+	ALERT_RECORD_OVERFLOW = 22,
+	ALERT_HANDSHAKE_FAILURE = 40,
+	ALERT_BAD_CERTIFICATE = 42,
+	ALERT_UNSUPPORTED_CERTIFICATE = 43,
+	ALERT_CERTIFICATE_EXPIRED = 45,
+	ALERT_CERTIFICATE_UNKNOWN = 46,
+	ALERT_ILLEGAL_PARAMETER = 47,
+	ALERT_UNKNOWN_CA = 48,
+	ALERT_DECODE_ERROR = 50,
+	ALERT_DECRYPT_ERROR = 51,
+	ALERT_PROTOCOL_VERSION = 70,
+	ALERT_INTERNAL_ERROR = 80,
+	ALERT_USER_CANCELED = 90,
+	ALERT_UNSUPPORTED_EXTENSION = 110,
+	ALERT_UNRECOGNIZED_NAME = 112
+};
+
+/* The RFC's name of an alert description ("unknown_ca"), "unknown alert" for a number without one. */
+const char *engine_alert_name(int description);
+
+/* Status bits; once set they stay. */
+enum {
+	ENGINE_OPEN = 1,        /* the handshake is complete and the peer was accepted */
+	ENGINE_PEER_CLOSED = 2, /* the peer's authenticated close_notify came; nothing more is to be fed */
+	ENGINE_SELF_CLOSED = 4, /* our close_notify went to the record port; no cleartext is taken any more */
+	ENGINE_FAILED = 8 /* see failure(); the only thing left is to send what the record port still gives */
+};
+
+/* A server's certificate chain and the key that belongs to its first certificate. */
+struct engine_pair {
+	const struct bytes *chain; /* DER, leaf first */
+	size_t n;
+	struct x509_public_key key; /* of the leaf */
+	void *holder;               /* whatever sign() needs to find the private key */
+};
+
+/* What is to be signed. */
+struct engine_to_sign {
+	unsigned scheme; /* TLS SignatureScheme (RFC 8446 4.2.3: 0x0403 …) */
+	bool hashed;     /* text is the hash already; else the message itself */
+	struct bytes text;
+};
+
+struct engine_calls {
+	void *context;
+	/*
+	 * Servers: the pair for a client that asks for server_name (NULL if it named none); NULL: there is none,
+	 * the handshake fails. Clients: the pair to present to a server that asks for a certificate; NULL: none.
+	 */
+	const struct engine_pair *(*choose)(void *context, const char *server_name);
+	/*
+	 * Signs with the key of pair. Returns the length of the signature put into out (room bytes, which may
+	 * overlap the text), 0 if it cannot be done.
+	 */
+	size_t (*sign)(void *context, const struct engine_pair *pair, const struct engine_to_sign *what,
+		unsigned char *out, size_t room);
+	/* Judges the peer's chain as presented (DER, 1..ENGINE_CHAIN_MAX certificates), which stays until wipe().
+	 */
+	void (*judge)(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
+};
+
+enum engine_asking { ENGINE_ASK_NOTHING, ENGINE_ASK, ENGINE_DEMAND };
+
+struct engine_setup {
+	bool client;
+	const char *send_name; /* clients: server_name extension (RFC 6066 3); NULL: do not send one */
+	/* Servers: whether a certificate is asked for (none, or one that judge() accepts) or demanded; names of
+	 * CAs to send, each a DER Name. */
+	enum engine_asking asking;
+	const struct bytes *ca_names;
+	size_t n_ca_names;
+	struct engine_calls calls;
+};
+
+/* What a completed handshake agreed upon. Strings are static or the engine's. */
+struct engine_facts {
+	const char *protocol;       /* "TLSv1.2" */
+	const char *cipher;         /* OpenSSL's name of the suite */
+	unsigned cipher_bits;       /* of secret key */
+	const char *implementation; /* "BearSSL 0.6" */
+	struct bytes session_id;
+	const struct bytes *peer_chain; /* as presented; n_peer_chain 0: none */
+	size_t n_peer_chain;
+};
+
+struct engine_failure {
+	bool setup;         /* the engine could not be set up: nothing was sent */
+	int code;           /* the library's number, for the log */
+	int alert_due;      /* alert that should be sent now; -1: none */
+	int alert_received; /* alert that the peer sent; -1: none */
+	const char *words;  /* static */
+};
+
+struct engine;
+
+struct engine_class {
+	const char *name; /* "bearssl" */
+
+	/* Gets ready for one connection. False: failure() says why. The setup must outlive the connection. */
+	bool (*start)(struct engine *, const struct engine_setup *);
+
+	/*
+	 * The four ports. *_in: where bytes may be put and how many (NULL: none wanted now); *_out: bytes that
+	 * are ready (NULL: none). The pointers hold until the next call of any function here. *_moved: n of them
+	 * were put there or taken. Records: as on the wire, in pieces of any size. Plain: cleartext; what was put
+	 * is sealed by flush or when a record is full.
+	 */
+	unsigned char *(*record_in)(struct engine *, size_t *room);
+	void (*record_in_moved)(struct engine *, size_t n);
+	const unsigned char *(*record_out)(struct engine *, size_t *n);
+	void (*record_out_moved)(struct engine *, size_t n);
+	unsigned char *(*plain_in)(struct engine *, size_t *room);
+	void (*plain_in_moved)(struct engine *, size_t n);
+	const unsigned char *(*plain_out)(struct engine *, size_t *n);
+	void (*plain_out_moved)(struct engine *, size_t n);
+
+	/* Seals what plain_in took into a record at once. */
+	void (*flush)(struct engine *);
+
+	unsigned (*status)(struct engine *);
+
+	/*
+	 * Sends an alert behind everything sealed so far. ALERT_CLOSE_NOTIFY goes out as a warning, seals what
+	 * plain_in took first, and leaves receiving open; it is refused (false) before ENGINE_OPEN. Every other
+	 * is fatal and ends the connection in both directions. Nothing is sent after the first of either kind.
+	 */
+	bool (*alert)(struct engine *, int description);
+
+	void (*facts)(struct engine *, struct engine_facts *);    /* after ENGINE_OPEN */
+	const struct engine_failure *(*failure)(struct engine *); /* after ENGINE_FAILED */
+	void (*wipe)(struct engine *);                            /* overwrites every secret */
+};
+
+struct engine {
+	const struct engine_class *class;
+};
+
+/* The engine that this program was linked with; there is one connection a process. */
+struct engine *engine_of_program(void);
+
+/* ---- keys: signing and what else needs primitives, provided by each engine's folder ---- */
+
+/* True if the private key can be used for signing at all and, computed, belongs to the public key. */
+bool engine_key_fits(const struct x509_private_key *key, const struct x509_public_key *public_key);
+
+/* sign() of struct engine_calls for a key in memory. */
+size_t engine_key_sign(
+	const struct x509_private_key *key, const struct engine_to_sign *what, unsigned char *out, size_t room);
+
+/* SHA-256 of some bytes. */
+void engine_sha256(struct bytes what, unsigned char out[32]);
+
+/* What a server's chain must satisfy (clients) and a client's (servers). */
+struct engine_trust {
+	bool of_client; /* a client's certificate is judged, not a server's */
+	const struct x509_list *anchors;
+	const char *name; /* host name or IP literal to find in the leaf; NULL: any */
+	bool check_chain; /* false: any chain will do, and name is not looked at */
+	unsigned max_intermediates;
+	int64_t now; /* unix seconds */
+};
+
+/* Judges a chain with the path validation that the library brings. */
+void engine_judge(
+	const struct engine_trust *trust, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * The configuration of an io program, out of the environment (DESIGN §6, tls-environ(7)), complete before the
+ * first network byte, and what the engine asks of it: certificate, signatures, and the verdict on the peer.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "conf.h"
+#include "relay/configuration.h"
+
+static bool read_settings(
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
+{
+	static const char *const closes[] = { "notify", "fin", "wait", NULL };
+	static const char *const reports[] = { "short", "full", NULL };
+	unsigned close = RELAY_CLOSE_NOTIFY, report = 0;
+
+	c->handshake_s = 26;
+	c->linger_s = 60;
+	if (!settings_refuse_unbuilt(problem) || !setting_word("TLS_CLOSE", closes, &close, problem) ||
+		!setting_word("TLS_REPORT", reports, &report, problem) ||
+		!setting_number("TLS_TIMEOUT", 1, 1000000, &c->handshake_s, problem) ||
+		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem))
+		return false;
+	c->close = (enum relay_close)close;
+	c->full_report = report == 1;
+	if (wish->fin_only >= 0)
+		c->close = wish->fin_only ? RELAY_CLOSE_FIN : RELAY_CLOSE_NOTIFY;
+	if (wish->handshake_s)
+		c->handshake_s = wish->handshake_s;
+	return true;
+}
+
+/* Whether a client has a certificate of its own to present: -y says yes, -Y no, else it has one if the
+ * environment names it. */
+static bool has_own_pair(const struct relay_wish *wish)
+{
+	if (wish->client_certificate)
+		return wish->client_certificate == 'y';
+	return *setting("CERTCHAINFILE", "") || *setting("CERTFILE", "");
+}
+
+bool relay_configure(
+	struct relay_configuration *c, const struct relay_wish *wish, bool check, struct relay_problem *problem)
+{
+	*c = (struct relay_configuration){ .close = RELAY_CLOSE_NOTIFY };
+	if (!read_settings(c, wish, problem))
+		return false;
+	if (!wish->client)
+		return pair_load(c, check, problem) && trust_load_for_server(c, wish, problem);
+	return trust_load_for_client(c, wish, problem) && (!has_own_pair(wish) || pair_load(c, check, problem));
+}
+
+void relay_forget_key(struct relay_configuration *c)
+{
+	if (!c->key_text)
+		return;
+	x509_wipe(c->key_text, c->key_text_n);
+	free(c->key_text);
+	c->key_text = NULL;
+	c->key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
+}
+
+/* ---- what the engine asks ---- */
+
+static const struct engine_pair *choose(void *context, const char *server_name)
+{
+	const struct relay_configuration *c = context;
+	(void)server_name; /* one pair serves every name */
+	return c->pair.n ? &c->pair : NULL;
+}
+
+static size_t sign(void *context, const struct engine_pair *pair, const struct engine_to_sign *what,
+	unsigned char *out, size_t room)
+{
+	(void)context;
+	return engine_key_sign(pair->holder, what, out, room);
+}
+
+static void judge(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
+{
+	engine_judge(&((struct relay_configuration *)context)->trust, chain, n, verdict);
+}
+
+void relay_engine_setup(struct relay_configuration *c, bool client, struct engine_setup *setup)
+{
+	*setup = (struct engine_setup){ .client = client,
+		.send_name = c->send_name,
+		.asking = c->asking,
+		.ca_names = c->ca_names,
+		.n_ca_names = c->n_ca_names,
+		.calls = { .context = c, .choose = choose, .sign = sign, .judge = judge } };
+}

@@ -1,0 +1,181 @@
+/*
+ * The io programs: options, configuration, rights, and one connection. What tlsd-io and tlsc-io have in
+ * common is all but which side the network is on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "chain/chain.h"
+#include "net/net.h"
+#include "relay/relay.h"
+
+/* One connection a process; static, as some of it is large. */
+static struct relay_configuration configuration;
+
+struct report {
+	bool client;
+	int fd;
+};
+
+/* The peer was accepted: the variables go to where prog waits for them. */
+static bool report_open(void *context, const struct engine_facts *facts, const char *server_name)
+{
+	struct report *report = context;
+	stralloc variables = STRALLOC_ZERO;
+	bool good;
+
+	relay_forget_key(&configuration); /* no renegotiation, so nothing is signed any more */
+	if (report->fd < 0)
+		return true;
+	relay_describe(&configuration, report->client, facts, server_name, chain_report_add, &variables);
+	good = chain_report_write(report->fd, &variables);
+	stralloc_free(&variables);
+	if (close(report->fd) < 0)
+		good = false;
+	report->fd = -1;
+	return good;
+}
+
+/* The peer's address for log lines: of the socket, else what the environment says, else "unknown". */
+static void peer_address(int network, char out[NET_IP_TEXT])
+{
+	struct net_address address;
+	char name[64] = "";
+	const char *protocol = getenv("PROTO"), *text = NULL;
+
+	if (net_remote(network, &address)) {
+		net_format_ip(&address, out);
+		return;
+	}
+	if (protocol && (size_t)snprintf(name, sizeof name, "%sREMOTEIP", protocol) < sizeof name)
+		text = getenv(name);
+	(void)snprintf(out, NET_IP_TEXT, "%s", text && net_scan_ip(text, &address) ? text : "unknown");
+}
+
+static void log_end(const struct relay_program *program, const struct tls_options *options,
+	const struct relay_end *end, const char *peer)
+{
+	char pid[24];
+
+	(void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
+	if (!options->verbosity)
+		return;
+	if (end->code == RELAY_TLS_FAILED)
+		net_log(program->name, ": error: unable to speak TLS ", program->client ? "to" : "from", ": ", peer,
+			" for pid: ", pid, ": ", end->words, NULL);
+	else if (end->code != RELAY_DONE)
+		net_log(program->name, ": fatal: unable to serve: ", peer, " for pid: ", pid, ": ", end->words, NULL);
+	else if (*end->words)
+		net_log(program->name, ": info: ended connection with: ", peer, " for pid: ", pid, ": ", end->words,
+			NULL);
+}
+
+static int exit_code(enum relay_code code)
+{
+	switch (code) {
+	case RELAY_DONE:
+		return 0;
+	case RELAY_TLS_FAILED:
+		return EXIT_TLS;
+	case RELAY_ENGINE_FAILED:
+		return EXIT_ENGINE;
+	case RELAY_SYSTEM_FAILED:
+		break;
+	}
+	return EXIT_SYSTEM;
+}
+
+/* What cannot be begun ends as every connection does: prog's process learns it by the end of the report pipe,
+ * and is waited for. */
+static _Noreturn void give_up(const struct relay_program *program, const struct chain_io *io, bool checking,
+	int code, const char *words)
+{
+	relay_forget_key(&configuration);
+	net_log(program->name, ": fatal: ", words, NULL);
+	if (!program->client && !checking)
+		relay_turn_away(0, 1);
+	(void)chain_wait_for_prog(io->prog);
+	_exit(code);
+}
+
+/* Everything before the network. */
+static void prepare(
+	const struct relay_program *program, const struct tls_options *options, const struct chain_io *io)
+{
+	struct relay_wish wish = { .client = program->client,
+		.name = options->name,
+		.client_certificate = options->client_certificate,
+		.fin_only = options->fin_only,
+		.handshake_s = options->handshake_s };
+	struct relay_problem problem;
+	struct chain_problem refused;
+	char words[400];
+
+	if (!chain_hold_signals())
+		give_up(program, io, options->check, EXIT_SYSTEM, "unable to hold signals");
+	if (!relay_configure(&configuration, &wish, options->check, &problem))
+		give_up(program, io, options->check, EXIT_CONFIGURATION, problem.words);
+	if (chain_confine(io, &refused))
+		return;
+	(void)snprintf(words, sizeof words, "unable to %s%s%.200s: %s", refused.doing, refused.object ? " " : "",
+		refused.object ? refused.object : "", refused.reason ? refused.reason : strerror(refused.errnum));
+	give_up(program, io, options->check, refused.exit_code, words);
+}
+
+static void run(const struct relay_program *program, const struct tls_options *options,
+	const struct chain_io *io, struct relay_end *end)
+{
+	struct report report = { program->client, io->report };
+	struct engine_setup setup;
+	struct relay relay = { .engine = engine_of_program(),
+		.configuration = &configuration,
+		.client = program->client,
+		.net_in = program->client ? io->fdr : 0,
+		.net_out = program->client ? io->fdw : 1,
+		.plain_in = program->client ? 0 : io->fdr,
+		.plain_out = program->client ? 1 : io->fdw,
+		.strict_end = options->strict_end,
+		.idle_ms = options->idle_ms,
+		.prog = io->prog,
+		.opened = report_open,
+		.context = &report };
+
+	relay_engine_setup(&configuration, program->client, &setup);
+	(void)relay.engine->class->start(
+		relay.engine, &setup); /* the relay asks the engine whether it has failed */
+	relay_run(&relay, end);
+	relay_forget_key(&configuration);
+}
+
+_Noreturn void relay_program(const struct relay_program *program, int argc, char **argv)
+{
+	struct tls_options options = tls_defaults;
+	struct chain_io io;
+	struct relay_end end;
+	char peer[NET_IP_TEXT];
+	const char *words = NULL;
+	int first, code, prog_code;
+
+	if (!chain_open_standard())
+		_exit(EXIT_SYSTEM);
+	if (!program->client)
+		chain_unshare_stderr();
+	first = option_parse(program->options, &options, argc, argv, &words);
+	if (first < 0 || !chain_io_operands(&options, argc - first, argv + first, &io, &words))
+		net_usage(program->name, words, program->usage);
+	chain_close_others(&io);
+	peer_address(program->client ? io.fdr : 0, peer);
+	prepare(program, &options, &io);
+	if (options.check) {
+		if (getenv("DHFILE") && *getenv("DHFILE"))
+			net_log(program->name,
+				": warning: DHFILE is not used: no suite here needs Diffie-Hellman parameters", NULL);
+		_exit(0);
+	}
+	run(program, &options, &io, &end);
+	log_end(program, &options, &end, peer);
+	code = exit_code(end.code);
+	prog_code = chain_wait_for_prog(io.prog);
+	_exit(code ? code : prog_code);
+}

@@ -1,0 +1,153 @@
+/*
+ * Between an engine's four ports and four descriptors: the loop that moves the bytes, its deadlines and ends,
+ * the ClientHello reader in front of every server engine, and the configuration that an io program reads from
+ * its environment.
+ */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "engine/engine.h"
+
+/* ---- configuration of an io program (DESIGN §6), read before the first network byte ---- */
+
+/* What is wrong with the configuration, in words: "unable to read key from K: No such file or directory". */
+struct relay_problem {
+	char words[700];
+};
+
+enum relay_close { RELAY_CLOSE_NOTIFY, RELAY_CLOSE_FIN, RELAY_CLOSE_WAIT };
+
+struct relay_configuration {
+	/* our certificate chain and key; a client may have none (pair.n 0) */
+	struct x509_list chain_file;
+	struct bytes chain[ENGINE_CHAIN_MAX]; /* leaf first */
+	struct engine_pair pair;
+	struct x509_private_key key;
+	unsigned char *key_text; /* memory that key borrows from */
+	size_t key_text_n;
+
+	struct x509_list anchors;
+	struct engine_trust trust;                  /* who is believed, and the name to find */
+	const char *send_name;                      /* clients: server_name to send; NULL: none */
+	enum engine_asking asking;                  /* servers: is the client asked for a certificate */
+	struct x509_list ca_file;                   /* servers: CCAFILE */
+	struct bytes ca_names[ENGINE_CA_NAMES_MAX]; /* servers: names of CAs to send */
+	size_t n_ca_names;
+
+	enum relay_close close;
+	unsigned handshake_s, linger_s;
+	bool full_report;
+};
+
+struct relay_wish { /* what the command line says; it wins over the environment */
+	bool client;
+	const char *name;       /* -k */
+	int client_certificate; /* 'y': demanded or presented, 'Y': asked for or never presented, 0: not said */
+	int fin_only;           /* 1, 0, -1: not said */
+	unsigned handshake_s;
+};
+
+/*
+ * Reads TLS_… variables, certificate, key and trust anchors. With check, also computes whether key and
+ * certificate belong together where the files alone do not tell. False: *problem says what is wrong (exit
+ * 96).
+ */
+bool relay_configure(
+	struct relay_configuration *, const struct relay_wish *, bool check, struct relay_problem *);
+
+/* The engine's view of it; both must outlive the connection. */
+void relay_engine_setup(struct relay_configuration *, bool client, struct engine_setup *);
+
+/* Overwrites the private key. */
+void relay_forget_key(struct relay_configuration *);
+
+/* ---- the ClientHello reader (RFC 5246 7.4.1.2, RFC 8446 4.1.2) ---- */
+
+enum { HELLO_MAX = 65536, HELLO_NAME_MAX = 253 };
+
+struct hello {
+	char server_name[HELLO_NAME_MAX + 1]; /* lower case, a host name and nothing else; "": none was sent */
+	int alert;                            /* after HELLO_REFUSED */
+	const char *words;                    /* likewise */
+};
+
+struct hello_reader {
+	unsigned char header[5];
+	size_t header_n;
+	size_t record_left;
+	unsigned char message[HELLO_MAX + 4];
+	size_t n;
+};
+
+enum hello_result { HELLO_MORE, HELLO_DONE, HELLO_REFUSED };
+
+/* Takes the next n bytes of what a client sends first. Zero the reader before the first call. Bytes after
+ * HELLO_DONE are not looked at. */
+enum hello_result hello_read(struct hello_reader *, const unsigned char *bytes, size_t n, struct hello *);
+
+/* ---- the loop ---- */
+
+struct relay {
+	struct engine *engine;
+	const struct relay_configuration *configuration;
+	bool client;
+	int net_in, net_out; /* may be the same descriptor */
+	int plain_in,
+		plain_out; /* cleartext to be sent is read from plain_in, what was received is written to plain_out */
+	bool strict_end;  /* a bare FIN from the peer is an error */
+	unsigned idle_ms; /* 0: never */
+	pid_t prog;       /* gets signals sent to us, and SIGTERM at the idle limit; 0: nobody */
+	/* Called once, when the handshake is complete and the peer accepted. False: give up (system failure,
+	 * errno). */
+	bool (*opened)(void *context, const struct engine_facts *, const char *server_name);
+	void *context;
+};
+
+enum relay_code { RELAY_DONE, RELAY_TLS_FAILED, RELAY_ENGINE_FAILED, RELAY_SYSTEM_FAILED };
+
+struct relay_end {
+	enum relay_code code;
+	char words[256]; /* reason of a failure; what ended the connection if that is worth a line, else "" */
+};
+
+/*
+ * Runs one connection to its end: every direction has ended, and what could be delivered was. Closes the four
+ * descriptors. SIGTERM, SIGHUP and SIGINT end it in good order while it runs; the caller has blocked them,
+ * and ignores SIGPIPE.
+ */
+void relay_run(const struct relay *, struct relay_end *);
+
+/*
+ * For a server that cannot serve: tells the client so by an alert (internal_error), and ends the connection
+ * without a reset. Takes 2 seconds at most.
+ */
+void relay_turn_away(int net_in, int net_out);
+
+/* ---- what is reported of a connection ---- */
+
+/*
+ * Calls set(context, name, value) for each variable, value NULL for those that are to be unset: always the
+ * five of DESIGN §6, with full those of mod_ssl too. False from set ends it.
+ */
+void relay_describe(const struct relay_configuration *, bool client, const struct engine_facts *,
+	const char *server_name, void (*set)(void *, const char *, const char *), void *context);
+
+/* ---- an io program as a whole ---- */
+
+struct option;
+
+struct relay_program {
+	const char *name;
+	bool client; /* network on fdr and fdw, cleartext on 0 and 1; servers: the other way round */
+	const struct option *options;
+	const char *usage;
+};
+
+/* The program from its options to its exit code (DESIGN §3). */
+_Noreturn void relay_program(const struct relay_program *, int argc, char **argv);
+
+#endif

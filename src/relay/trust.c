@@ -1,0 +1,150 @@
+/*
+ * Whom a connection believes: trust anchors from CAFILE and CADIR, the name that a server must have, and, on
+ * servers, what is said to a client that is asked for a certificate.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "conf.h"
+#include "relay/configuration.h"
+
+enum { VERIFY_NONE, VERIFY_CHAIN, VERIFY_NAME };
+
+static const char *const levels[] = { "none", "chain", "name", NULL };
+
+/* A host name or IP literal as typed, brackets and final dot taken off; false if it can be neither. */
+static bool clean_name(const char *typed, char *out, size_t room)
+{
+	size_t n = strlen(typed);
+	unsigned char address[16];
+
+	if (n > 2 && typed[0] == '[' && typed[n - 1] == ']') {
+		typed++;
+		n -= 2;
+	} else if (n > 1 && typed[n - 1] == '.') {
+		n--;
+	}
+	if (!n || n >= room)
+		return false;
+	memcpy(out, typed, n);
+	out[n] = 0;
+	if (x509_scan_address(out, address))
+		return true;
+	return n <= HELLO_NAME_MAX &&
+		   strspn(out, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == n &&
+		   out[0] != '.';
+}
+
+static bool read_name(struct relay_configuration *c, const struct relay_wish *wish, unsigned verify,
+	struct relay_problem *problem)
+{
+	static char name[300];
+	unsigned char address[16];
+	const char *typed = wish->name ? wish->name : setting("TLS_PEERNAME", "");
+
+	if (!*typed) {
+		if (verify == VERIFY_NAME)
+			return configuration_refuse(
+				problem, "no name to check: give the server's name, or set TLS_PEERNAME or TLS_VERIFY=chain");
+		return true;
+	}
+	if (!clean_name(typed, name, sizeof name))
+		return configuration_refuse(problem, "server name %.300s: neither a host name nor an address", typed);
+	if (verify == VERIFY_NAME)
+		c->trust.name = name;
+	if (!x509_scan_address(name, address))
+		c->send_name = name; /* RFC 6066 3: literals are not sent */
+	return true;
+}
+
+static bool add_file(struct x509_list *list, const char *path, struct relay_problem *problem)
+{
+	struct x509_problem why;
+
+	return x509_list_add_file(list, path, true, &why) ||
+		   configuration_refuse(problem, "unable to read CAs from %.400s: %s", path,
+			   why.errnum ? strerror(why.errnum) : why.reason);
+}
+
+static bool add_directory(struct x509_list *list, const char *path, struct relay_problem *problem)
+{
+	struct x509_problem why;
+
+	return x509_list_add_directory(list, path, &why) ||
+		   configuration_refuse(problem, "unable to read CAs from %.400s: %s", path,
+			   why.errnum ? strerror(why.errnum) : why.reason);
+}
+
+/* Either variable takes the place of both defaults: whoever names a CA does not mean the system's as well. */
+static bool read_anchors(struct relay_configuration *c, const char *default_file,
+	const char *default_directory, struct relay_problem *problem)
+{
+	bool own = getenv("CAFILE") || getenv("CADIR");
+	const char *file = setting("CAFILE", own ? "" : default_file);
+	const char *directory = setting("CADIR", own ? "" : default_directory);
+
+	return (!*file || add_file(&c->anchors, file, problem)) &&
+		   (!*directory || add_directory(&c->anchors, directory, problem)) &&
+		   (c->anchors.n || configuration_refuse(problem, "no CA to trust: set CAFILE or CADIR"));
+}
+
+bool trust_load_for_client(
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
+{
+	unsigned verify = VERIFY_NAME;
+
+	c->trust =
+		(struct engine_trust){ .anchors = &c->anchors, .max_intermediates = 8, .now = (int64_t)time(NULL) };
+	if (!setting_word("TLS_VERIFY", levels, &verify, problem) ||
+		!setting_number("VERIFYDEPTH", 0, ENGINE_CHAIN_MAX, &c->trust.max_intermediates, problem) ||
+		!read_name(c, wish, verify, problem))
+		return false;
+	c->trust.check_chain = verify != VERIFY_NONE;
+	return verify == VERIFY_NONE || read_anchors(c, CONF_CAFILE, CONF_CADIR, problem);
+}
+
+/* The names of the CAs that a client may choose its certificate by. */
+static bool name_authorities(
+	struct relay_configuration *c, const struct x509_list *list, struct relay_problem *problem)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		bytes += 2 + list->certificates[i].subject.n;
+		if (c->n_ca_names == ENGINE_CA_NAMES_MAX || bytes > ENGINE_CA_NAMES_BYTES)
+			return configuration_refuse(
+				problem, "too many CAs to name them all to a client: set CCAFILE to fewer");
+		c->ca_names[c->n_ca_names++] = list->certificates[i].subject;
+	}
+	return true;
+}
+
+/* The public's CAs say nothing about who may come in, so that no default stands in for what is not set. */
+bool trust_load_for_server(
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
+{
+	const char *names = setting("CCAFILE", CONF_CCAFILE);
+	unsigned verify = VERIFY_CHAIN;
+
+	c->trust = (struct engine_trust){ .of_client = true,
+		.anchors = &c->anchors,
+		.check_chain = true,
+		.max_intermediates = CONF_VERIFYDEPTH,
+		.now = (int64_t)time(NULL) };
+	if (!setting_word("TLS_VERIFY", levels, &verify, problem) ||
+		!setting_number("VERIFYDEPTH", 0, ENGINE_CHAIN_MAX, &c->trust.max_intermediates, problem))
+		return false;
+	if (!wish->client_certificate || !strcmp(names, "-"))
+		return true;
+	c->asking = wish->client_certificate == 'y' ? ENGINE_DEMAND : ENGINE_ASK;
+	if (verify != VERIFY_CHAIN)
+		return configuration_refuse(
+			problem, "TLS_VERIFY: %s: a server checks the chain of a client certificate", levels[verify]);
+	if (*names && !add_file(&c->ca_file, names, problem))
+		return false;
+	if (*names && !getenv("CAFILE") && !getenv("CADIR"))
+		c->trust.anchors = &c->ca_file;
+	else if (!read_anchors(c, "", "", problem))
+		return false;
+	return name_authorities(c, *names ? &c->ca_file : &c->anchors, problem);
+}

@@ -1,0 +1,89 @@
+/*
+ * Reading a file whole into memory of its own, without leaving copies of it elsewhere: it may hold a key.
+ */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static unsigned char *fail(struct x509_problem *problem, int errnum)
+{
+	*problem = (struct x509_problem){ strerror(errnum), errnum };
+	return NULL;
+}
+
+/* Twice the room, by hand: realloc would leave the old bytes behind. */
+static unsigned char *grow(unsigned char *memory, size_t used, size_t *room)
+{
+	unsigned char *larger = malloc(*room * 2);
+	if (larger != NULL) {
+		memcpy(larger, memory, used);
+		*room *= 2;
+	}
+	file_free(memory, used);
+	return larger;
+}
+
+void file_free(unsigned char *memory, size_t n)
+{
+	int saved = errno;
+	if (memory != NULL)
+		x509_wipe(memory, n);
+	free(memory);
+	errno = saved;
+}
+
+unsigned char *file_read(int fd, size_t limit, size_t *n, struct x509_problem *problem)
+{
+	struct stat status;
+	if (fstat(fd, &status) < 0)
+		return fail(problem, errno);
+	if (S_ISDIR(status.st_mode))
+		return fail(problem, EINVAL);
+	if (S_ISREG(status.st_mode) && (uintmax_t)status.st_size > limit)
+		return fail(problem, EFBIG);
+	/* One byte more than there should be, so that the read that finds the end needs no more room; one for the
+	 * zero. */
+	size_t room = S_ISREG(status.st_mode) ? (size_t)status.st_size + 2 : 8192, used = 0;
+	unsigned char *memory = malloc(room);
+	if (memory == NULL)
+		return fail(problem, ENOMEM);
+	for (;;) {
+		if (room - used < 2 && (memory = grow(memory, used, &room)) == NULL)
+			return fail(problem, ENOMEM);
+		ssize_t got = read(fd, memory + used, room - used - 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		int errnum = got < 0 ? errno : 0;
+		if (got > 0)
+			used += (size_t)got;
+		if (used > limit)
+			errnum = EFBIG;
+		if (errnum != 0) {
+			file_free(memory, used);
+			return fail(problem, errnum);
+		}
+		if (got == 0)
+			break;
+	}
+	memory[used] = 0;
+	*n = used;
+	return memory;
+}
+
+unsigned char *x509_read_file(const char *path, size_t limit, size_t *n, struct x509_problem *problem)
+{
+	int fd;
+	do
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return fail(problem, errno);
+	unsigned char *memory = file_read(fd, limit, n, problem);
+	(void)close(fd); /* nothing was written */
+	return memory;
+}

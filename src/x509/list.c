@@ -1,0 +1,254 @@
+/*
+ * Lists of certificates from memory, files and directories. A certificate that is already in the list is not
+ * stored again: directories hold each under two names, and often a bundle of all of them besides.
+ */
+#include "x509.h"
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool fail(struct x509_problem *problem, const char *reason)
+{
+	*problem = (struct x509_problem){ .reason = reason };
+	return false;
+}
+
+static bool fail_errno(struct x509_problem *problem, int errnum)
+{
+	*problem = (struct x509_problem){ strerror(errnum), errnum };
+	return false;
+}
+
+/* ---- the certificates, and an index of them by content: open addressing, slots hold position + 1 ---- */
+
+/* The end of a certificate is its signature, as good as random where nobody plays tricks with us. */
+static size_t hash(struct bytes der)
+{
+	size_t n = der.n < 16 ? der.n : 16;
+	uint32_t sum = 2166136261U;
+	for (size_t i = der.n - n; i < der.n; i++)
+		sum = (sum ^ der.at[i]) * 16777619U;
+	return sum;
+}
+
+/* The slot where der stands or would be put. There is always an empty one. */
+static uint32_t *find_slot(const struct x509_list *list, struct bytes der)
+{
+	size_t mask = list->n_slots - 1, i = hash(der) & mask;
+	while (list->slots[i] != 0 && !bytes_equal(list->certificates[list->slots[i] - 1].der, der))
+		i = (i + 1) & mask;
+	return &list->slots[i];
+}
+
+static void fill_slots(struct x509_list *list)
+{
+	memset(list->slots, 0, list->n_slots * sizeof *list->slots);
+	for (size_t i = 0; i < list->n; i++)
+		*find_slot(list, list->certificates[i].der) = (uint32_t)(i + 1);
+}
+
+/* Room for one more certificate. Sizes cannot overflow: each certificate stands for bytes in memory. */
+static bool make_room(struct x509_list *list)
+{
+	if (list->n < list->room)
+		return true;
+	size_t room = list->room == 0 ? 16 : list->room * 2;
+	struct x509_certificate *certificates = realloc(list->certificates, room * sizeof *certificates);
+	if (certificates == NULL)
+		return false;
+	list->certificates = certificates;
+	uint32_t *slots = realloc(list->slots, 2 * room * sizeof *slots);
+	if (slots == NULL)
+		return false;
+	list->slots = slots;
+	list->n_slots = 2 * room;
+	list->room = room;
+	fill_slots(list);
+	return true;
+}
+
+/* Takes back all beyond the first n. */
+static void truncate_list(struct x509_list *list, size_t n)
+{
+	if (n == list->n)
+		return;
+	list->n = n;
+	fill_slots(list);
+}
+
+/* What an attempt to add a certificate came to. */
+enum outcome { ADDED, BAD, NO_MEMORY };
+
+static enum outcome add(struct x509_list *list, struct bytes der, struct x509_problem *problem)
+{
+	if (!make_room(list)) {
+		fail_errno(problem, ENOMEM);
+		return NO_MEMORY;
+	}
+	uint32_t *slot = find_slot(list, der);
+	if (*slot != 0)
+		return ADDED;
+	if (!x509_parse(der, &list->certificates[list->n], problem))
+		return BAD;
+	*slot = (uint32_t)++list->n;
+	return ADDED;
+}
+
+/* ---- memory ---- */
+
+/*
+ * Adds the blocks of PEM text; *found counts the certificates seen, stored already or not. All else in the
+ * text is wiped, the memory being kept for long: it may be a key, whole or broken.
+ */
+static bool add_pem(struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, size_t *found,
+	struct x509_problem *problem)
+{
+	size_t offset = 0, done = 0; /* what stands before done is wiped or belongs to the list */
+	for (;;) {
+		struct pem_block block;
+		int more = pem_next(text, n, &offset, &block, problem);
+		if (more == 0)
+			break;
+		if (more < 0 && !skip_bad)
+			return false;
+		if (more < 0 || !(pem_is(&block, "CERTIFICATE") || pem_is(&block, "X509 CERTIFICATE")))
+			continue; /* offset has moved on */
+		size_t before = list->n, start = (size_t)(block.content.at - text);
+		enum outcome outcome = add(list, block.content, problem);
+		if (outcome == NO_MEMORY || (outcome == BAD && !skip_bad))
+			return false;
+		*found += outcome == ADDED;
+		if (list->n > before) {
+			x509_wipe(text + done, start - done);
+			done = start + block.content.n;
+		}
+	}
+	x509_wipe(text + done, n - done);
+	return true;
+}
+
+/* ---- files and directories ---- */
+
+static bool keep_block(struct x509_list *list, void *block)
+{
+	if (list->n_blocks == list->blocks_room) {
+		size_t room = list->blocks_room == 0 ? 4 : list->blocks_room * 2;
+		void **blocks = realloc(list->blocks, room * sizeof *blocks);
+		if (blocks == NULL)
+			return false;
+		list->blocks = blocks;
+		list->blocks_room = room;
+	}
+	list->blocks[list->n_blocks++] = block;
+	return true;
+}
+
+/* Adds what is in text, *found certificates; on failure the list is as it was. */
+static bool add_text(struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, size_t *found,
+	struct x509_problem *problem)
+{
+	struct bytes in = { text, n }, content;
+	size_t before = list->n;
+	bool good;
+	*found = 0;
+	if (der_take(&in, DER_SEQUENCE, &content) && in.n == 0) {
+		enum outcome outcome = add(list, (struct bytes){ text, n }, problem);
+		*found = outcome == ADDED;
+		good = outcome == ADDED || (outcome == BAD && skip_bad);
+	} else {
+		good = add_pem(list, text, n, skip_bad, found, problem);
+	}
+	if (!good)
+		truncate_list(list, before);
+	return good;
+}
+
+/* Like add_text for memory from malloc, which then belongs to the list or is gone. */
+static bool add_block(struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, size_t *found,
+	struct x509_problem *problem)
+{
+	size_t before = list->n;
+	bool good = add_text(list, text, n, skip_bad, found, problem);
+	if (good && list->n > before) {
+		if (keep_block(list, text))
+			return true;
+		truncate_list(list, before);
+		good = fail_errno(problem, ENOMEM);
+	}
+	file_free(text, n);
+	return good;
+}
+
+bool x509_list_add_memory(
+	struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, struct x509_problem *problem)
+{
+	size_t found;
+	if (!add_text(list, text, n, skip_bad, &found, problem))
+		return false;
+	return found > 0 || fail(problem, "no certificate in it");
+}
+
+bool x509_list_add_file(struct x509_list *list, const char *path, bool skip_bad, struct x509_problem *problem)
+{
+	size_t n, found;
+	unsigned char *text = x509_read_file(path, X509_FILE_MAX, &n, problem);
+	if (text == NULL || !add_block(list, text, n, skip_bad, &found, problem))
+		return false;
+	return found > 0 || fail(problem, "no certificate in it");
+}
+
+/* One entry of a directory. What is no regular file, is gone, may not be read or is too large holds no
+ * certificates for us. */
+static bool add_entry(struct x509_list *list, int directory, const char *name, struct x509_problem *problem)
+{
+	/* Without O_NONBLOCK a FIFO would hold us up here. */
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return (errno != EMFILE && errno != ENFILE && errno != ENOMEM) || fail_errno(problem, errno);
+	struct stat status;
+	size_t n, found;
+	unsigned char *text = NULL;
+	bool good = true;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= X509_FILE_MAX) {
+		text = file_read(fd, X509_FILE_MAX, &n, problem);
+		good = text != NULL || problem->errnum == EFBIG;
+	}
+	(void)close(fd);
+	return text == NULL ? good : add_block(list, text, n, true, &found, problem);
+}
+
+bool x509_list_add_directory(struct x509_list *list, const char *path, struct x509_problem *problem)
+{
+	DIR *directory = opendir(path);
+	if (directory == NULL)
+		return fail_errno(problem, errno);
+	bool good = true;
+	while (good) {
+		errno = 0;
+		const struct dirent *entry = readdir(directory);
+		if (entry == NULL) {
+			good = errno == 0 || fail_errno(problem, errno);
+			break;
+		}
+		if (entry->d_name[0] != '.')
+			good = add_entry(list, dirfd(directory), entry->d_name, problem);
+	}
+	(void)closedir(directory);
+	return good;
+}
+
+void x509_list_free(struct x509_list *list)
+{
+	for (size_t i = 0; i < list->n_blocks; i++)
+		free(list->blocks[i]);
+	free(list->blocks);
+	free(list->slots);
+	free(list->certificates);
+	*list = (struct x509_list){ .n = 0 };
+}

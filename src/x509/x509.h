@@ -1,0 +1,284 @@
+/*
+ * Certificates, names and keys: PEM and DER readers that borrow and never copy, certificate files and trust
+ * anchors, and what a certificate says in words. No network, no clock, no TLS library: hash and signature
+ * functions belong to the engines.
+ *
+ * Everything of type struct bytes points into memory of somebody else, named at each function.
+ */
+#ifndef X509_H
+#define X509_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes {
+	const unsigned char *at;
+	size_t n;
+};
+
+/* True if both have the same length and content. */
+bool bytes_equal(struct bytes a, struct bytes b);
+
+/* Why something could not be read or understood. */
+struct x509_problem {
+	const char
+		*reason; /* words without a full stop, never NULL after a failure; static, or strerror(errnum) */
+	int errnum;  /* errno of a failed system call, else 0 */
+};
+
+/* ---- DER (ITU-T X.690, definite lengths in their shortest form only) ---- */
+
+enum {
+	DER_BOOLEAN = 0x01,
+	DER_INTEGER = 0x02,
+	DER_BIT_STRING = 0x03,
+	DER_OCTET_STRING = 0x04,
+	DER_NULL = 0x05,
+	DER_OID = 0x06,
+	DER_UTF8_STRING = 0x0c,
+	DER_SEQUENCE = 0x30,
+	DER_SET = 0x31,
+	DER_PRINTABLE_STRING = 0x13,
+	DER_T61_STRING = 0x14,
+	DER_IA5_STRING = 0x16,
+	DER_UTC_TIME = 0x17,
+	DER_GENERALIZED_TIME = 0x18,
+	DER_UNIVERSAL_STRING = 0x1c,
+	DER_BMP_STRING = 0x1e
+};
+
+/*
+ * Takes one element off the front of *in. On success *tag is its identifier octet, *content its contents, *in
+ * what follows it. False, with *in unchanged, if there is no complete element, the tag needs more than one
+ * octet, or the length is indefinite, not in its shortest form, or longer than what is there.
+ */
+bool der_next(struct bytes *in, unsigned *tag, struct bytes *content);
+
+/* The same, and false unless the tag is the one asked for. */
+bool der_take(struct bytes *in, unsigned tag, struct bytes *content);
+
+/* Like der_take, but *whole is the element with its header. */
+bool der_take_whole(struct bytes *in, unsigned tag, struct bytes *whole);
+
+/* A non-negative INTEGER that fits: false if negative, longer than needed, or too large. */
+bool der_take_uint(struct bytes *in, uint64_t *value);
+
+/* UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 has them (Zulu, seconds, no fraction), as unix seconds. */
+bool der_take_time(struct bytes *in, int64_t *unix_seconds);
+
+/* ---- PEM (RFC 7468, lax about what stands outside the blocks and about line ends) ---- */
+
+struct pem_block {
+	struct bytes label;   /* "CERTIFICATE", "RSA PRIVATE KEY", … */
+	struct bytes content; /* decoded */
+	bool encrypted;       /* has a Proc-Type header that says ENCRYPTED; content is then the cipher text */
+};
+
+/*
+ * Finds the next block in text[*offset..n) and decodes it in place, so text is overwritten where its base64
+ * stood. 1: *block is filled and *offset stands behind it; 0: no further block; -1: a block that does not end
+ * or is not base64, *problem says which, and *offset has moved on to where it went wrong, so that one may
+ * look for the next block.
+ */
+int pem_next(
+	unsigned char *text, size_t n, size_t *offset, struct pem_block *block, struct x509_problem *problem);
+
+/* True if the block has exactly this label. */
+bool pem_is(const struct pem_block *block, const char *label);
+
+/* ---- one certificate (RFC 5280 4.1) ---- */
+
+enum x509_key_kind { X509_KEY_OTHER, X509_KEY_RSA, X509_KEY_EC };
+
+/* Named curves by their TLS number (RFC 8422 5.1.1). */
+enum { X509_P256 = 23, X509_P384 = 24, X509_P521 = 25 };
+
+struct x509_public_key {
+	enum x509_key_kind kind;
+	struct bytes modulus;  /* RSA: big-endian, no leading zero */
+	struct bytes exponent; /* RSA: likewise */
+	unsigned curve;        /* EC: X509_P256 …; 0 for a curve without a number here */
+	struct bytes point;    /* EC: uncompressed, 04 X Y */
+	struct bytes algorithm_oid;
+};
+
+/* Key usage bits (RFC 5280 4.2.1.3), bit 0 of the BIT STRING first. */
+enum {
+	X509_USE_SIGNATURE = 1,
+	X509_USE_KEY_ENCIPHERMENT = 4,
+	X509_USE_KEY_AGREEMENT = 16,
+	X509_USE_CERT_SIGN = 32,
+	X509_USE_CRL_SIGN = 64
+};
+
+struct x509_certificate {
+	struct bytes der;     /* all of it */
+	struct bytes tbs;     /* what is signed, with its header */
+	unsigned version;     /* 1, 2 or 3 */
+	struct bytes serial;  /* contents of the INTEGER */
+	struct bytes issuer;  /* Name, with its header */
+	struct bytes subject; /* Name, with its header */
+	int64_t not_before;   /* unix seconds */
+	int64_t not_after;    /* unix seconds */
+	struct bytes spki;    /* SubjectPublicKeyInfo, with its header */
+	struct x509_public_key key;
+	struct bytes extensions; /* contents of the SEQUENCE of extensions; empty if none */
+	struct bytes signature_oid;
+	struct bytes signature; /* contents of the BIT STRING without its count of unused bits */
+	bool has_basic_constraints, is_ca;
+	int path_length; /* -1: none given */
+	bool has_key_usage;
+	unsigned key_usage; /* X509_USE_… */
+	bool has_extended_key_usage;
+	bool for_servers, for_clients; /* what it allows, where there is one */
+	bool has_name_constraints;
+	struct bytes alternative_names; /* contents of the GeneralNames SEQUENCE; empty if none */
+};
+
+/* Reads one certificate; *certificate borrows from der. Trailing bytes are an error. */
+bool x509_parse(struct bytes der, struct x509_certificate *certificate, struct x509_problem *problem);
+
+/* True if a SAN iPAddress entry is exactly these 4 or 16 bytes (RFC 5280 4.2.1.6, RFC 9110 4.3.5). */
+bool x509_has_address(const struct x509_certificate *certificate, struct bytes address);
+
+/*
+ * Reads an IPv4 or IPv6 literal as a certificate would hold it: the number of bytes put into address (4 or
+ * 16), 0 if text is not one. The zone of a scoped IPv6 address (after '%') does not count; an IPv4-mapped
+ * address counts as the IPv4 one.
+ */
+size_t x509_scan_address(const char *text, unsigned char address[16]);
+
+/* ---- certificate files ---- */
+
+/*
+ * Certificates in one piece of memory, in the order in which they were read, each only once. Zero it before
+ * its first use; x509_list_free gives the memory back. Adding may move the array. What else a file holds is
+ * wiped, not kept.
+ */
+struct x509_list {
+	struct x509_certificate *certificates;
+	size_t n, room;
+	void **blocks; /* memory that the certificates borrow from */
+	size_t n_blocks, blocks_room;
+	uint32_t *slots; /* where in certificates each stands, by its content */
+	size_t n_slots;
+};
+
+enum { X509_FILE_MAX = 16 << 20 }; /* bytes; a larger certificate file is refused */
+
+/*
+ * Reads a file whole, bounded by limit bytes, into memory from malloc with one zero byte behind it. NULL on
+ * failure (EFBIG beyond the limit; EINVAL for a directory). The caller frees, and wipes first where secrets
+ * are inside.
+ */
+unsigned char *x509_read_file(const char *path, size_t limit, size_t *n, struct x509_problem *problem);
+
+/*
+ * Appends every certificate in file (PEM with any other blocks and text between, or one in DER). A file
+ * without any is an error (but one whose certificates are all in the list already is not), so is one that
+ * cannot be parsed; with skip_bad a certificate that cannot be parsed is left out instead (system bundles
+ * hold curiosities). On failure the list is as it was.
+ */
+bool x509_list_add_file(
+	struct x509_list *list, const char *path, bool skip_bad, struct x509_problem *problem);
+
+/*
+ * Appends the certificates of every regular file in a directory, whatever it is called, in no particular
+ * order. Skipped are names that begin with a dot, subdirectories, and files that hold no certificate, may not
+ * be read, or are gone or too large.
+ */
+bool x509_list_add_directory(struct x509_list *list, const char *path, struct x509_problem *problem);
+
+/*
+ * Appends what stands in memory (PEM or DER); text is overwritten, wiped where no certificate stands, and
+ * must outlive the list.
+ */
+bool x509_list_add_memory(
+	struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, struct x509_problem *problem);
+
+void x509_list_free(struct x509_list *list);
+
+/* ---- private keys ---- */
+
+/* The numbers of a private key, big-endian; they borrow from the memory the key was read from. */
+struct x509_private_key {
+	enum x509_key_kind kind;
+	struct bytes n, e, p, q, dp, dq, qi; /* RSA (RFC 8017 A.1.2) without leading zeros */
+	unsigned curve;                      /* EC: X509_P256 … */
+	struct bytes x;                      /* EC: the secret scalar */
+	struct bytes point;                  /* EC: public point as the file has it; empty if not there */
+};
+
+enum { X509_KEY_FILE_MAX = 64 << 10 }; /* bytes, certificates in the same file included */
+
+/*
+ * Finds and reads the private key in text, which is overwritten: PEM (PKCS#1 "RSA PRIVATE KEY", SEC1 "EC
+ * PRIVATE KEY", PKCS#8 "PRIVATE KEY", with other blocks around it) or one of the three in DER. Sizes are
+ * bounded (RSA to 4096 bits, which is BearSSL's limit, exactly two primes). *key borrows from text; wipe text
+ * when done.
+ */
+bool x509_read_private_key(
+	unsigned char *text, size_t n, struct x509_private_key *key, struct x509_problem *problem);
+
+/*
+ * True if the public numbers of both agree as far as the key file tells: the modulus, or the curve and, where
+ * the file has it, the point. *certain is false if an EC key file has no point, so that only a computation
+ * could tell.
+ */
+bool x509_key_matches(
+	const struct x509_private_key *key, const struct x509_public_key *public_key, bool *certain);
+
+/* Overwrites memory with zeros in a way that compilers keep. */
+void x509_wipe(void *memory, size_t n);
+
+/* ---- words ---- */
+
+/*
+ * Where text is appended: at most room bytes, always NUL-terminated when room > 0. Begin with n = 0 and
+ * overflow = false.
+ */
+struct x509_text {
+	char *at;
+	size_t room;
+	size_t n;      /* bytes in it, without the NUL */
+	bool overflow; /* something did not fit; what is there is cut and should not be used */
+};
+
+/*
+ * A Name as "C=DE, ST=Berlin, O=Example, CN=host": in the order of the certificate, only C, ST, L, O, OU and
+ * CN (the form of SSL_PEER_CERT_SUBJECT in s6-networking). Values become UTF-8; , + " \ < > ; = and a leading
+ * # or blank are preceded by a backslash, control bytes and what is not text become \XX. A malformed Name
+ * gives "<invalid>".
+ */
+void x509_name_short(struct bytes name, struct x509_text *out);
+
+/*
+ * A Name as RFC 2253 has it and mod_ssl shows it, most specific part first: "CN=host,O=Example,C=DE". All is
+ * ASCII: other characters become \XX for each byte of their UTF-8, types without a name here
+ * become 1.2.3=#hex.
+ */
+void x509_name_rfc2253(struct bytes name, struct x509_text *out);
+
+/*
+ * Calls emit(context, suffix, value) for each variable of a certificate as mod_ssl names and formats it,
+ * suffix being what follows SSL_CLIENT_ or SSL_SERVER_: M_VERSION, M_SERIAL, S_DN, S_DN_C … (repeated ones
+ * with _1, _2 …), I_DN …, V_START, V_END, A_SIG, A_KEY, CERT (PEM), SAN_DNS_0 …, SAN_Email_0 …, SAN_IP_0 ….
+ * Values hold no control bytes but the newlines of CERT; single components are UTF-8 with backslashes doubled
+ * and control characters as \XX. work is scratch memory (at least twice the size of the certificate plus 4096
+ * bytes); what does not fit is left out.
+ */
+void x509_variables(const struct x509_certificate *certificate,
+	void (*emit)(void *, const char *, const char *), void *context, char *work, size_t room);
+
+/* PEM text of one certificate, lines of 64, ending in a newline. */
+void x509_to_pem(struct bytes der, struct x509_text *out);
+
+/* What was decided about a chain, and why. */
+struct x509_verdict {
+	bool accepted;
+	int alert;          /* TLS alert description (RFC 5246 7.2) for a refusal */
+	const char *reason; /* words for a refusal; static */
+};
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Fuzzing of the ClientHello reader: what a client sends first, in pieces of any size. The verdict must not
+ * depend on the pieces, and a server name that comes out is a host name and nothing else.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "relay/relay.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static enum hello_result read_in_pieces(const uint8_t *input, size_t n, size_t piece, struct hello *hello)
+{
+	static struct hello_reader reader;
+	enum hello_result result = HELLO_MORE;
+
+	reader.header_n = reader.record_left = reader.n = 0;
+	*hello = (struct hello){ .alert = -1 };
+	while (n && result == HELLO_MORE) {
+		size_t part = n < piece ? n : piece;
+		uint8_t *copy = malloc(part); /* of exact size, so that a sanitizer sees a byte too far */
+		check(copy != NULL);
+		memcpy(copy, input, part);
+		result = hello_read(&reader, copy, part, hello);
+		free(copy);
+		input += part;
+		n -= part;
+	}
+	return result;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
+{
+	struct hello whole, pieces;
+	enum hello_result result = read_in_pieces(input, n, n, &whole);
+
+	check(result == read_in_pieces(input, n, n ? 1 + input[n - 1] % 7u : 1, &pieces));
+	check(result != HELLO_REFUSED || (whole.words && whole.alert > 0 && whole.alert == pieces.alert));
+	if (result == HELLO_DONE) {
+		size_t length = strlen(whole.server_name);
+		check(length <= HELLO_NAME_MAX && !strcmp(whole.server_name, pieces.server_name));
+		check(strspn(whole.server_name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == length);
+		check(length == 0 || (whole.server_name[0] != '.' && whole.server_name[length - 1] != '.'));
+	}
+	return 0;
+}
