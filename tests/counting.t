@@ -30,7 +30,7 @@ sub listener {
 
 # ---- looking at processes ----
 
-# All processes of a server, by pid; whoever belongs to it is in its process group.
+# All processes of a server, by pid; whoever belongs to it is in its process group. Whether one sleeps or runs at the moment is the same here.
 sub group {
 	my ($server) = @_;
 	my %group;
@@ -38,7 +38,7 @@ sub group {
 		my ($pid, $name, $state, $ppid, $pgrp) = slurp($stat) =~ /\A(\d+) \((.*)\) (\S) (\d+) (\d+) /s or next;
 		next unless $pgrp == $server->{pid};
 		my $program = readlink "/proc/$pid/exe";
-		$group{$pid} = { pid => $pid, name => $name, state => $state, ppid => $ppid, program => defined $program ? $program =~ s{.*/}{}r : '' };
+		$group{$pid} = { pid => $pid, name => $name, state => $state =~ tr/RD/SS/r, ppid => $ppid, program => defined $program ? $program =~ s{.*/}{}r : '' };
 	}
 	return \%group;
 }

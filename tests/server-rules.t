@@ -58,7 +58,10 @@ sub last_lines {
 		my $ended = () = $log =~ /: $form->{ended} \d+ status/g;
 		return $begun == $ended && $log =~ /status: 0\/40\S*\n\z/;
 	}, 5);
-	my ($lines) = $server->log =~ /.*status: 1\/40\S*\n(.*\n)\w+: status: 0\/40\S*\n/s or return $server->log;
+	# The listener's status lines and the lines of its children come in any order to each other.
+	my $log = $server->log =~ s/^\w+: status: .*\n//mgr;
+	my ($pid) = $log =~ /.*: pid (\d+) from/s or return $log;
+	my $lines = join '', grep { !/^\w+: (?:pid|ok|deny|end|ended by) (\d+) / || $1 == $pid } split /^/, $log =~ s/\A.*^(?=\w+: pid $pid from)//msr;
 	$lines =~ s/^(\w+: (?:pid|ok|deny|end|ended by)) \d+ /$1 PID /mg;
 	$lines =~ s/:\d+(?= localhost| other| :|$| ip)/:PORT/mg;
 	return $lines;
