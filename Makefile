@@ -32,6 +32,10 @@ CFLAGS_EXTRA ?=
 LDFLAGS_EXTRA ?=
 WARNINGS ?= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 
+# Engines beside bearssl are built where their library is: tlsd-io and tlsc-io are BearSSL's, the others' names end in theirs.
+BUILT_ENGINES := bearssl $(foreach e,$(filter openssl,$(ENGINES)),$(shell printf '%s\n' '\#include <openssl/ssl.h>' | \
+	$(CC) -E - >/dev/null 2>&1 && echo $(e)))
+
 # Sanitizers do not go with static linking.
 ifneq ($(findstring -fsanitize,$(CFLAGS_EXTRA) $(CFLAGS)),)
 STATIC :=
@@ -59,26 +63,30 @@ endif
 # ---- what there is to build ----
 
 COMMANDS := $(patsubst src/cmd/%.c,$(COMMAND)/%,$(wildcard src/cmd/*.c))
+OPENSSL_PROGRAMS := $(if $(filter openssl,$(BUILT_ENGINES)),$(addprefix $(COMMAND)/,tlsd-io-openssl tlsc-io-openssl))
 SCRIPTS := $(patsubst src/script/%,$(COMMAND)/%,$(filter-out %~ %.orig,$(wildcard src/script/*)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
 FUZZ_TESTS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out tests/fuzz/driver.c,$(wildcard tests/fuzz/*.c)))
+# What tests and benches run beside the programs, each linked with tests/lib/minimal.c.
+TEST_TOOLS := $(BUILD)/tests/minimal $(BUILD)/bench/validation
 
 # One static library for each folder that has sources, in link order: a folder uses only those that stand behind it.
-FOLDERS := $(foreach f,relay chain net rules $(ENGINES:%=engine/%) engine x509,$(if $(wildcard src/$(f)/*.c),$(f)))
+FOLDERS := $(foreach f,starttls relay chain net rules $(BUILT_ENGINES:%=engine/%) engine x509,$(if $(wildcard src/$(f)/*.c),$(f)))
 archive = $(foreach f,$(filter $(1),$(FOLDERS)),$(BUILD)/lib$(subst /,-,$(f)).a)
 objects = $(patsubst src/%.c,$(BUILD)/src/%.o,$(wildcard src/$(1)/*.c))
 
-PLAIN_ARCHIVES := $(call archive,relay chain net rules x509)
-IO_ARCHIVES := $(call archive,relay chain net rules engine/$(ENGINE) engine x509)
-ALL_ARCHIVES := $(call archive,%)
+PLAIN_ARCHIVES := $(call archive,starttls relay chain net rules x509)
+IO_ARCHIVES := $(call archive,relay chain net rules engine/bearssl engine x509)
+OPENSSL_ARCHIVES := $(call archive,relay chain net rules engine/openssl engine x509)
+ALL_ARCHIVES := $(call archive,starttls) $(IO_ARCHIVES)
 
 # Programs that are executed once for each connection: static, for what it costs to start them.
 PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd ucspitlsc)
-IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io)
+IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify)
 RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcpclient sslserver sslclient)
 
-all: $(COMMANDS) $(SCRIPTS)
-tests: $(UNIT_TESTS) $(FUZZ_TESTS)
+all: $(COMMANDS) $(OPENSSL_PROGRAMS) $(SCRIPTS)
+tests: $(UNIT_TESTS) $(FUZZ_TESTS) $(TEST_TOOLS)
 fuzz: $(FUZZ_TESTS)
 
 check:
@@ -140,6 +148,15 @@ $(BUILD)/static-flag: $(BUILD)/link-flags
 		else echo 'notice: no static linking here (see $@.log): tlsd, tlsd-io and their like become dynamic'; fi; \
 	fi
 
+# The same with the library of the other engine.
+$(BUILD)/static-flag-openssl: $(BUILD)/link-flags
+	@printf '%s\n' '#include <openssl/ssl.h>' 'int main(void) { return OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, 0) != 1; }' >$@.c
+	@: >$@
+	@if test -n '$(STATIC)'; then \
+		if $(LINK) $(STATIC) -o $@.trial $@.c -lssl -lcrypto >$@.log 2>&1 && $@.trial; then printf '%s\n' '$(STATIC)' >$@; \
+		else echo 'notice: no static linking with libssl here (see $@.log): tlsd-io-openssl and tlsc-io-openssl become dynamic'; fi; \
+	fi
+
 $(BUILD)/strict: | $(BUILD)/
 	@: >$@
 
@@ -179,6 +196,12 @@ $(PER_CONNECTION): $(BUILD)/static-flag
 $(COMMANDS): $(COMMAND)/%: $(BUILD)/src/cmd/%.o $(PLAIN_ARCHIVES) $(BUILD)/link-flags | $(COMMAND)/
 	$(call say,link $@)$(LINK) $(PROGRAM_STATIC) -o $@ $< $(PROGRAM_ARCHIVES) $(PROGRAM_LIBS)
 
+# The same main programs with the other engine. libcrypto knows calls that do not work in static programs, none of which is made here:
+# what the linker says of them is shown only if it fails.
+$(OPENSSL_PROGRAMS): $(COMMAND)/%-openssl: $(BUILD)/src/cmd/%.o $(OPENSSL_ARCHIVES) $(BUILD)/link-flags $(BUILD)/static-flag-openssl | $(COMMAND)/
+	$(call say,link $@)$(LINK) $$(cat $(BUILD)/static-flag-openssl) -o $@ $< $(OPENSSL_ARCHIVES) -lskarnet -lssl -lcrypto \
+		2>$(BUILD)/$(@F).log || { cat $(BUILD)/$(@F).log >&2; false; }
+
 $(SCRIPTS): $(COMMAND)/%: src/script/% $(BUILD)/conf.h | $(COMMAND)/
 	$(call say,script $@)sed 's|@PREFIX@|$(PREFIX)|g;s|@VERSION@|$(VERSION)|g' $< >$@.new
 	@chmod 755 $@.new && mv -f $@.new $@
@@ -188,6 +211,17 @@ $(UNIT_TESTS): $(BUILD)/tests/%: tests/unit/%.c $(ALL_ARCHIVES) $(STRICT) $(BUIL
 	$(call say,test $@)$(COMPILE) $(ERRORS) -MMD -MP -MF $@.d $(LDFLAGS) $(LDFLAGS_EXTRA) -o $@ $< $(ALL_ARCHIVES) -lcmocka -lskarnet -lbearssl -lcares
 
 $(FUZZ_TESTS): $(BUILD)/fuzz/%: tests/fuzz/%.c $(ALL_ARCHIVES) $(BUILD)/compile-flags $(BUILD)/link-flags | $(BUILD)/fuzz/ $(BUILD)/conf.h
-	$(call say,fuzz $@)$(COMPILE) $(ERRORS) -MMD -MP -MF $@.d $(LDFLAGS) $(LDFLAGS_EXTRA) -o $@ $< $(FUZZER) $(ALL_ARCHIVES) -lskarnet -lbearssl -lcares
+	$(call say,fuzz $@)$(COMPILE) $(ERRORS) -MMD -MP -MF $@.d $(LDFLAGS) $(LDFLAGS_EXTRA) -o $@ $< $(filter %.o,$^) $(FUZZER) $(ALL_ARCHIVES) -lskarnet -lbearssl -lcares
 
--include $(patsubst src/%.c,$(BUILD)/src/%.d,$(wildcard src/*/*.c src/*/*/*.c)) $(UNIT_TESTS:%=%.d) $(FUZZ_TESTS:%=%.d)
+$(BUILD)/fuzz/path: $(BUILD)/tests/lib/minimal.o $(BUILD)/tests/lib/described.o
+
+$(BUILD)/tests/%.o: tests/%.c $(BUILD)/compile-flags $(STRICT) | $(BUILD)/conf.h $$(@D)/
+	$(loosen)
+	$(call say,compile $<)$(COMPILE) $(ERRORS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/minimal: $(BUILD)/tests/lib/minimal_main.o
+$(BUILD)/bench/validation: $(BUILD)/tests/bench/validation.o
+$(TEST_TOOLS): $(BUILD)/tests/lib/minimal.o $(call archive,engine/bearssl engine x509) $(BUILD)/link-flags | $(BUILD)/tests/ $(BUILD)/bench/
+	$(call say,link $@)$(LINK) -o $@ $(filter %.o,$^) $(call archive,engine/bearssl engine x509) -lbearssl
+
+-include $(patsubst src/%.c,$(BUILD)/src/%.d,$(wildcard src/*/*.c src/*/*/*.c)) $(UNIT_TESTS:%=%.d) $(FUZZ_TESTS:%=%.d) $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/bench/*.d)

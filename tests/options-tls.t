@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The letters of the TLS family (tlsd, tlsc, tlsd-io, tlsc-io) and the variables that configure them: what is accepted, what is refused
+# The letters of the TLS family (tlsd, tlsc, ucspitlsd, ucspitlsc, tlsd-io, tlsc-io) and the variables that configure them: what is accepted, what is refused
 # with which exit code and words.
 use strict;
 use warnings;
@@ -10,8 +10,8 @@ use BearTls;
 use POSIX ();
 use Test::More;
 
-my %operands = (tlsd => ['true'], tlsc => ['true'], 'tlsd-io' => ['0', '1'], 'tlsc-io' => ['0', '1']);
-my %usage_end = (tlsd => 'prog', tlsc => 'prog', 'tlsd-io' => 'fdr fdw', 'tlsc-io' => 'fdr fdw');
+my %operands = (tlsd => ['true'], tlsc => ['true'], ucspitlsd => ['true'], ucspitlsc => ['true'], 'tlsd-io' => ['0', '1'], 'tlsc-io' => ['0', '1']);
+my %usage_end = (tlsd => 'prog', tlsc => 'prog', ucspitlsd => 'prog', ucspitlsc => 'prog', 'tlsd-io' => 'fdr fdw', 'tlsc-io' => 'fdr fdw');
 
 # A connection on 6 and 7 for tlsc, which wants to see one before all else. Whoever reads there finds an end.
 my $six = sub { POSIX::dup2(0, 6); POSIX::dup2(0, 7) };
@@ -27,7 +27,7 @@ sub refused {
 
 for my $program (sort keys %operands) {
 	my @rest = @{ $operands{$program} };
-	my $server = $program =~ /\Atlsd/;
+	my $server = $program =~ /tlsd/;
 	my $io = $program =~ /-io\z/;
 
 	subtest "$program: letters that are refused" => sub {
@@ -42,7 +42,8 @@ for my $program (sort keys %operands) {
 			refused($program, 'option -T is the connect rule of the clients: set TLS_TIMEOUT to the seconds', @$_, @rest) for ['-T', '5'], ['-T5'];
 		}
 		if ($io) {
-			refused($program, 'option -c (control socket) is not built yet', '-c', '9', @rest);
+			refused($program, 'option -c needs -d and -p', @$_, @rest) for ['-c', '1'], ['-c1', '-d', '1'], ['-c', '1', '-p', '1'];
+			refused($program, 'a descriptor that was named is not open', '-c', '9', '-d', '1', '-p', '1', @rest);
 			refused($program, "option -$_ is of tlsd and tlsc", "-$_", @rest) for 'z', 'Z';
 		} else {
 			refused($program, "option -$_ is unknown", "-$_", '9', @rest) for 'c', 'd', 'p', 'C';
@@ -61,8 +62,8 @@ for my $program (sort keys %operands) {
 		refused($program, "option -$_->[0] needs an argument", "-$_->[0]") for @numbers;
 		refused($program, 'option -k needs an argument', '-k') unless $server;
 		if ($io) {
-			refused($program, "option -$_ needs an argument", "-$_") for 'd', 'p';
-			refused($program, "option -$_: x: not a number", "-$_", 'x', @rest) for 'd', 'p';
+			refused($program, "option -$_ needs an argument", "-$_") for 'd', 'p', 'c';
+			refused($program, "option -$_: x: not a number", "-$_", 'x', @rest) for 'd', 'p', 'c';
 			refused($program, "option -p: $_: not a number", '-p', $_, @rest) for '0', '-1', '2147483648';
 			refused($program, "descriptor: $_: not a number", $_, '1') for 'x', '1x', '99999999999';
 			refused($program, "descriptor: $_: not a number", '0', $_) for 'x', '';
@@ -196,6 +197,9 @@ my @of_clients = (
 	['TLS_VERIFY', { TLS_VERIFY => 'nonsense' }, 'TLS_VERIFY: nonsense: value not understood'],
 	['an empty TLS_VERIFY', { TLS_VERIFY => '' }, 'TLS_VERIFY: : value not understood'],
 	['VERIFYDEPTH', { VERIFYDEPTH => 'x' }, qr/VERIFYDEPTH: x: not a number from 0 to \d+/],
+	(map { ['TLS_MINRSA', { TLS_MINRSA => $_ }, "TLS_MINRSA: $_: not a number from 1024 to 4096"] } '1023', '4097', 'x', ''),
+	['TLS_CNFALLBACK', { TLS_CNFALLBACK => 'yes' }, 'TLS_CNFALLBACK: yes: value not understood'],
+	['TLS_TIME', { TLS_TIME => $> == 0 ? 1 : 'x' }, $> == 0 ? 'TLS_TIME: for tests only, and not as root' : qr/TLS_TIME: x: not a number from 0 to \d+/],
 );
 my @of_both = (
 	['TLS_CLOSE', { TLS_CLOSE => 'nonsense' }, 'TLS_CLOSE: nonsense: value not understood'],

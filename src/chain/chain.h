@@ -72,6 +72,7 @@ struct tls_options {
 	const char *name;      /* -k: server name (clients) */
 	int keep_environment;  /* links only: -Z 1, -z 0 */
 	const char *report;    /* io only: -d, descriptor number */
+	const char *control;   /* io only: -c, likewise */
 	const char *pid;       /* io only: -p */
 	int check;             /* io only: -C */
 };
@@ -135,8 +136,9 @@ struct chain_link {
 	char *const *prog;
 	int64_t started_ms;             /* monotonic milliseconds when the connection began */
 	bool clean;                     /* take the variables of DESIGN §6 away from prog */
+	bool delayed;                   /* prog starts at once, with the network, and may ask for TLS (ucspi-tls(7)) */
 	/*
-	 * The last thing before prog, in the process that becomes prog, with the report in changes. connection is the pid of the whole
+	 * The last thing before prog, in the process that becomes prog, with the report (if TLS is not delayed) in changes. connection is the pid of the whole
 	 * connection, the io program's. False with errno: prog does not run. NULL: there is nothing to do.
 	 */
 	bool (*ready)(void *context, pid_t connection, const stralloc *changes);
@@ -144,8 +146,8 @@ struct chain_link {
 };
 
 /*
- * Immediate TLS (DESIGN §4): forks the process that becomes prog once the io program's report is there, then becomes the io program,
- * which is its parent. changes: to the environment of both. Returns only on failure, in whichever of the two processes met it; with
+ * TLS (DESIGN §4): forks the process that becomes prog once the io program's report is there (delayed: once it is ready), then becomes
+ * the io program, which is its parent. changes: to the environment of both. Returns only on failure, in whichever of the two processes met it; with
  * exit code 0 and no words in the one that was to be prog if there was no report (the io program has said why).
  */
 void chain_start(const struct chain_link *link, const stralloc *changes, struct chain_problem *problem);
@@ -167,6 +169,12 @@ enum { REPORT_MAX = 256 << 10, REPORT_VALUE_MAX = 64 << 10 }; /* bytes */
  */
 bool chain_report_read(int fd, int64_t deadline, stralloc *changes);
 
+/* Waits until the io program says that it is ready, by one \0 and the end. False: it does not, or the deadline has come. */
+bool chain_ready_read(int fd, int64_t deadline);
+
+/* Says so. False with errno on failure. */
+bool chain_ready_write(int fd);
+
 /* Appends a variable to a report, value NULL: unset. What does not fit the limits is left out. report is a stralloc. */
 void chain_report_add(void *report, const char *name, const char *value);
 
@@ -178,10 +186,11 @@ bool chain_report_write(int fd, stralloc *report);
 struct chain_io {
 	int fdr, fdw; /* the operands */
 	int report;   /* -1: none */
+	int control;  /* socket on which prog asks for TLS; -1: none, TLS begins at once */
 	pid_t prog;   /* 0: none */
 };
 
-/* The operands and -d, -p as numbers, of descriptors that are open. False with words in *problem: EXIT_USAGE. */
+/* The operands and -d, -c, -p as numbers, of descriptors that are open. False with words in *problem: EXIT_USAGE. */
 bool chain_io_operands(const struct tls_options *options, int argc, char *const *argv, struct chain_io *io,
 	const char **problem);
 
@@ -231,8 +240,8 @@ struct tcp_server_options {
 	const char *interface;       /* -I */
 	int keep_ip_options;         /* -o 1, -O 0 */
 	int log_tls;                 /* -V */
-	/* Always 0 so far, as the letters that ask for it are refused: -N, -Z. */
-	int delayed, client_certificate;
+	int delayed;                 /* -n 1, -N 0: prog asks for TLS */
+	int client_certificate;      /* always 0 so far, as the letters that ask for it are refused: -Z */
 };
 
 /* Options of the two clients; tcpclient leaves the fields of TLS letters at their defaults. */
@@ -251,6 +260,7 @@ struct tcp_client_options {
 	int remote_host;             /* -h 1, -H 0 */
 	int remote_info;             /* -r 1, -R 0 */
 	unsigned names_s;            /* -t: for all names and IDENT together */
+	int delayed;                 /* -y: prog asks for TLS */
 };
 
 /* The defaults, before option_parse. */

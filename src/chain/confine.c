@@ -133,6 +133,8 @@ static rlim_t descriptors_needed(const struct chain_io *io)
 
 	if (io->report > highest)
 		highest = io->report;
+	if (io->control > highest)
+		highest = io->control;
 	return (rlim_t)(highest + 1 > DESCRIPTORS_MIN ? highest + 1 : DESCRIPTORS_MIN);
 }
 

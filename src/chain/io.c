@@ -21,7 +21,7 @@ static bool complain(const char **problem, const char *what, const char *text)
 bool chain_io_operands(
 	const struct tls_options *options, int argc, char *const *argv, struct chain_io *io, const char **problem)
 {
-	unsigned long fdr, fdw, report = 0, pid = 0;
+	unsigned long fdr, fdw, report = 0, control = 0, pid = 0;
 
 	if (argc != 2) {
 		*problem = "needs two descriptors to work on";
@@ -33,16 +33,25 @@ bool chain_io_operands(
 		return complain(problem, "descriptor", argv[1]);
 	if (options->report && !option_scan_number(options->report, 1000000, &report))
 		return complain(problem, "option -d", options->report);
+	if (options->control && !option_scan_number(options->control, 1000000, &control))
+		return complain(problem, "option -c", options->control);
+	if (options->control && (!options->report || !options->pid)) {
+		*problem = "option -c needs -d and -p";
+		return false;
+	}
 	if (options->pid && (!option_scan_number(options->pid, 2147483647, &pid) || !pid))
 		return complain(problem, "option -p", options->pid);
 	if (fcntl((int)fdr, F_GETFD) < 0 || fcntl((int)fdw, F_GETFD) < 0 ||
-		(options->report && fcntl((int)report, F_GETFD) < 0)) {
+		(options->report && fcntl((int)report, F_GETFD) < 0) ||
+		(options->control && fcntl((int)control, F_GETFD) < 0)) {
 		*problem = "a descriptor that was named is not open";
 		return false;
 	}
-	*io = (struct chain_io){
-		.fdr = (int)fdr, .fdw = (int)fdw, .report = options->report ? (int)report : -1, .prog = (pid_t)pid
-	};
+	*io = (struct chain_io){ .fdr = (int)fdr,
+		.fdw = (int)fdw,
+		.report = options->report ? (int)report : -1,
+		.control = options->control ? (int)control : -1,
+		.prog = (pid_t)pid };
 	return true;
 }
 
@@ -61,7 +70,7 @@ static void close_range_of(int first, int last)
 
 void chain_close_others(const struct chain_io *io)
 {
-	const int kept[] = { io->fdr, io->fdw, io->report };
+	const int kept[] = { io->fdr, io->fdw, io->report, io->control };
 	int next = 3;
 
 	for (;;) { /* the gaps between what is kept, in order */

@@ -90,6 +90,25 @@ bool chain_report_read(int fd, int64_t deadline, stralloc *changes)
 	return good;
 }
 
+bool chain_ready_read(int fd, int64_t deadline)
+{
+	stralloc all = STRALLOC_ZERO;
+	bool good = read_all(fd, deadline, &all) && all.len == 1 && all.s[0] == 0;
+
+	stralloc_free(&all);
+	return good;
+}
+
+bool chain_ready_write(int fd)
+{
+	ssize_t wrote;
+
+	do
+		wrote = write(fd, "", 1);
+	while (wrote < 0 && errno == EINTR);
+	return wrote == 1;
+}
+
 void chain_report_add(void *report, const char *name, const char *value)
 {
 	stralloc *to = report;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +117,7 @@ static void add_options(struct arguments *a, const struct tls_options *tls)
 
 struct pipes {
 	int to_prog[2], from_prog[2], report[2]; /* [0] reads, [1] writes */
+	int control[2];                          /* delayed TLS: [0] the io program's end, [1] prog's */
 };
 
 static bool nonblocking(int fd)
@@ -125,9 +127,10 @@ static bool nonblocking(int fd)
 }
 
 /* All close on exec; the io program's ends do not block. */
-static bool make_pipes(struct pipes *p)
+static bool make_pipes(struct pipes *p, bool delayed)
 {
-	return pipe2(p->to_prog, O_CLOEXEC) == 0 && pipe2(p->from_prog, O_CLOEXEC) == 0 &&
+	return (!delayed || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p->control) == 0) &&
+		   pipe2(p->to_prog, O_CLOEXEC) == 0 && pipe2(p->from_prog, O_CLOEXEC) == 0 &&
 		   pipe2(p->report, O_CLOEXEC) == 0 && nonblocking(p->to_prog[1]) && nonblocking(p->from_prog[0]) &&
 		   nonblocking(p->report[1]);
 }
@@ -160,23 +163,52 @@ static bool default_signals(void)
 	return sigemptyset(&none) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
 
-/* The process that becomes prog: drops its rights first, then waits for the handshake. */
+/* Immediate TLS: cleartext takes the place of the network, or stands on 6 and 7. */
+static bool arrange_cleartext(const struct chain_link *link, const struct pipes *p)
+{
+	int reading = link->side == CHAIN_SERVER ? 0 : 6, writing = link->side == CHAIN_SERVER ? 1 : 7;
+
+	return dup2(p->to_prog[0], reading) >= 0 && dup2(p->from_prog[1], writing) >= 0;
+}
+
+static bool set_number(stralloc *changes, const char *name, int number)
+{
+	char text[NUMBER_TEXT];
+
+	(void)snprintf(text, sizeof text, "%d", number);
+	return chain_set(changes, name, text);
+}
+
+/* Delayed TLS: the network stays where it is; prog is told where the rest is (ucspi-tls(7)). */
+static bool offer_tls(const struct pipes *p, const char *offer, stralloc *changes)
+{
+	return keep(p->control[1]) && keep(p->to_prog[0]) && keep(p->from_prog[1]) &&
+		   set_number(changes, "SSLCTLFD", p->control[1]) &&
+		   set_number(changes, "SSLREADFD", p->to_prog[0]) &&
+		   set_number(changes, "SSLWRITEFD", p->from_prog[1]) && chain_set(changes, "UCSPITLS", offer);
+}
+
+/* The io program's ends close on exec; until then they must not keep the pipes open while it has died. */
+static bool close_ends_of_io(const struct chain_link *link, const struct pipes *p)
+{
+	return close(p->to_prog[1]) == 0 && close(p->from_prog[0]) == 0 && close(p->report[1]) == 0 &&
+		   (!link->delayed || close(p->control[0]) == 0);
+}
+
+/* The process that becomes prog: drops its rights first, then waits for the handshake, or, where that is for
+ * prog to ask for, until the io program is ready for it. */
 static void become_prog(const struct chain_link *link, const struct pipes *p, pid_t connection,
 	const stralloc *given, struct chain_problem *problem)
 {
-	int reading = link->side == CHAIN_SERVER ? 0 : 6, writing = link->side == CHAIN_SERVER ? 1 : 7;
 	stralloc changes = STRALLOC_ZERO;
+	const char *offer = chain_value(given, "UCSPITLS");
+	int64_t deadline = report_deadline(link, given);
 
 	if (!chain_become(&link->identity)) {
 		system_failure(problem, "drop privileges", NULL);
 		return;
 	}
-	if (dup2(p->to_prog[0], reading) < 0 || dup2(p->from_prog[1], writing) < 0 || close(p->report[1]) < 0) {
-		system_failure(problem, "arrange descriptors", NULL);
-		return;
-	}
-	/* The io program's ends close on exec; until then they must not keep the pipes open while it has died. */
-	if (close(p->to_prog[1]) < 0 || close(p->from_prog[0]) < 0) {
+	if (!(link->delayed || arrange_cleartext(link, p)) || !close_ends_of_io(link, p)) {
 		system_failure(problem, "arrange descriptors", NULL);
 		return;
 	}
@@ -184,12 +216,15 @@ static void become_prog(const struct chain_link *link, const struct pipes *p, pi
 		system_failure(problem, "change the environment", NULL);
 		return;
 	}
-	if (!chain_report_read(p->report[0], report_deadline(link, given), &changes)) {
+	if (link->delayed ? !chain_ready_read(p->report[0], deadline)
+					  : !chain_report_read(p->report[0], deadline, &changes)) {
 		*problem = (struct chain_problem){ .exit_code = 0 }; /* the io program says why */
 		return;
 	}
 	if (close(p->report[0]) < 0)
 		system_failure(problem, "arrange descriptors", NULL);
+	else if (link->delayed && !offer_tls(p, offer ? offer : "", &changes))
+		system_failure(problem, "offer TLS to", link->prog[0]);
 	else if (link->ready && !link->ready(link->context, connection, &changes))
 		system_failure(problem, "prepare", link->prog[0]);
 	else
@@ -208,6 +243,8 @@ static void become_io(const struct chain_link *link, const struct pipes *p, pid_
 	add_options(&a, link->tls);
 	add_number(&a, "-d", (unsigned long)p->report[1]);
 	add_number(&a, "-p", (unsigned long)prog);
+	if (link->delayed)
+		add_number(&a, "-c", (unsigned long)p->control[0]);
 	add(&a, "--");
 	if (link->side == CHAIN_SERVER) {
 		add_number(&a, NULL, (unsigned long)p->from_prog[0]);
@@ -218,7 +255,7 @@ static void become_io(const struct chain_link *link, const struct pipes *p, pid_
 		add_number(&a, NULL, 7);
 		ready = dup2(p->from_prog[0], 0) >= 0 && dup2(p->to_prog[1], 1) >= 0;
 	}
-	if (!ready || !keep(p->report[1])) {
+	if (!ready || !keep(p->report[1]) || (link->delayed && !keep(p->control[0]))) {
 		system_failure(problem, "arrange descriptors", NULL);
 		return;
 	}
@@ -234,7 +271,7 @@ void chain_start(const struct chain_link *link, const stralloc *changes, struct 
 
 	if (!find_io_program(link->side, changes, path, sizeof path, problem))
 		return;
-	if (!make_pipes(&p)) {
+	if (!make_pipes(&p, link->delayed)) {
 		system_failure(problem, "make a pipe", NULL);
 		return;
 	}

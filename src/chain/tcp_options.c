@@ -77,10 +77,11 @@ static const struct option server_table[] = { REFUSED_WITH('T', of_sslserver),
 	/* sslserver's own; tcpserver met these letters above. */
 	NUMBER('T', tcp_server_options, handshake_s, 1, SECONDS_MAX, "seconds"),
 	NUMBER('w', tcp_server_options, idle_s, 1, SECONDS_MAX, "seconds"),
-	SET('N', tcp_server_options, delayed, 0), SET('s', tcp_server_options, certificate_variables, 1),
+	SET('n', tcp_server_options, delayed, 1), SET('N', tcp_server_options, delayed, 0),
+	SET('s', tcp_server_options, certificate_variables, 1),
 	SET('S', tcp_server_options, certificate_variables, 0), SET('e', tcp_server_options, tcp_variables, 1),
 	SET('E', tcp_server_options, tcp_variables, 0), SET('Z', tcp_server_options, client_certificate, 0),
-	REFUSED('n', not_yet), REFUSED('m', not_yet), REFUSED('z', not_yet), REFUSED('3', not_yet),
+	REFUSED('m', not_yet), REFUSED('z', not_yet), REFUSED('3', not_yet),
 	SET('V', tcp_server_options, log_tls, 1), END };
 
 const struct option *const tcpserver_option_table = server_table;
@@ -150,7 +151,7 @@ static const struct option client_table[] = { REFUSED('n', of_sslclient), REFUSE
 	SET('x', tcp_client_options, chain_check, 1), SET('X', tcp_client_options, chain_check, 0),
 	SET('s', tcp_client_options, certificate_variables, 1),
 	SET('S', tcp_client_options, certificate_variables, 0), SET('e', tcp_client_options, tcp_variables, 1),
-	SET('E', tcp_client_options, tcp_variables, 0), REFUSED('y', not_yet),
+	SET('E', tcp_client_options, tcp_variables, 0), SET('y', tcp_client_options, delayed, 1),
 	REFUSED_WITH('a', "is not taken here: set CAFILE in the environment"),
 	REFUSED_WITH('A', "is not taken here: set CADIR in the environment"),
 	REFUSED_WITH('c', "is not taken here: set CERTFILE in the environment"),

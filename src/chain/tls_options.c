@@ -40,8 +40,7 @@ const struct tls_options tls_defaults = { .fin_only = -1, .verbosity = 1 };
 		REFUSED_WITH_ARGUMENT('T', "is the connect rule of the clients: set TLS_TIMEOUT to the seconds")
 #define LINK SET('Z', keep_environment, 1), SET('z', keep_environment, 0)
 #define IO                                                                                                   \
-	TEXT('d', report), TEXT('p', pid), SET('C', check, 1),                                                   \
-		REFUSED_WITH_ARGUMENT('c', "(control socket) is not built yet"),                                     \
+	TEXT('d', report), TEXT('c', control), TEXT('p', pid), SET('C', check, 1),                               \
 		REFUSED('Z', "is of tlsd and tlsc"), REFUSED('z', "is of tlsd and tlsc")
 #define END                                                                                                  \
 	{                                                                                                        \

@@ -15,7 +15,7 @@
 
 static const char program[] = "sslclient";
 static const char usage[] =
-	"[ -46hHrRdDqQveEsSnNxX ] [ -i localip ] [ -p localport ] [ -T x+y ] [ -l localname ] "
+	"[ -46hHrRdDqQveEsSnNxXy ] [ -i localip ] [ -p localport ] [ -T x+y ] [ -l localname ] "
 	"[ -t seconds ] [ -w idle ] host port prog";
 
 static void die(const struct chain_problem *problem)
@@ -114,6 +114,7 @@ int main(int argc, char **argv)
 	tls.name = server_name(argv[first], name, sizeof name);
 	link.started_ms = net_now();
 	link.identity = rights.prog;
+	link.delayed = options.delayed;
 	link.prog = argv + first + 2;
 	chain_start(&link, &changes, &failure);
 	die(&failure);

@@ -14,7 +14,7 @@
 
 static const char program[] = "sslserver";
 static const char usage[] =
-	"[ -146UXpPhHrRoOdDqQvVeEsSNZ ] [ -c limit ] [ -x rules.cdb ] [ -y rules.cdb ] [ -B banner ] [ -b "
+	"[ -146UXpPhHrRoOdDqQvVeEsSnNZ ] [ -c limit ] [ -x rules.cdb ] [ -y rules.cdb ] [ -B banner ] [ -b "
 	"backlog ] "
 	"[ -g gid ] [ -u uid ] [ -I interface ] [ -l localname ] [ -t seconds ] [ -T handshake ] [ -w idle ] "
 	"host port prog";
@@ -93,7 +93,7 @@ static bool write_all(int fd, const char *text)
 	return true;
 }
 
-/* In the process that becomes prog: the handshake is done. */
+/* In the process that becomes prog: the handshake is done, or is for prog to ask for. */
 static bool begin_session(void *context, pid_t pid, const stralloc *changes)
 {
 	const struct connection *connection = context;
@@ -102,7 +102,7 @@ static bool begin_session(void *context, pid_t pid, const stralloc *changes)
 
 	net_left_handshake(connection->notice, pid);
 	(void)snprintf(number, sizeof number, "%ld", (long)pid);
-	if (connection->options->log_tls)
+	if (connection->options->log_tls && !connection->options->delayed)
 		net_log(
 			program, ": tls ", number, " accept ", protocol ? protocol : "", ":", cipher ? cipher : "", NULL);
 	return !connection->options->banner || write_all(1, connection->options->banner);
@@ -118,6 +118,7 @@ static bool serve_connection(void *context, const struct net_accepted *accepted)
 		.identity = service->rights.prog,
 		.prog = service->tcp.prog,
 		.clean = true,
+		.delayed = service->tcp.options.delayed,
 		.ready = begin_session,
 		.context = &connection };
 	struct chain_problem problem;

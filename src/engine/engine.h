@@ -14,8 +14,6 @@
 enum {
 	ENGINE_RECORD_MAX = 5 + 16384 + 2048, /* a record with its header (RFC 5246 6.2.3) */
 	ENGINE_PLAIN_MAX = 16384,             /* cleartext in one record */
-	ENGINE_CHAIN_MAX = 16,                /* certificates that a peer may present */
-	ENGINE_CHAIN_BYTES = 65536,           /* and bytes in all of them */
 	ENGINE_CA_NAMES_MAX = 1024,           /* names of CAs that a server sends */
 	ENGINE_CA_NAMES_BYTES = 60000         /* and bytes in all of them (RFC 5246 7.4.4 has room for 65535) */
 };
@@ -27,12 +25,12 @@ enum {
 	ALERT_BAD_RECORD_MAC = 20,
 	ALERT_RECORD_OVERFLOW = 22,
 	ALERT_HANDSHAKE_FAILURE = 40,
-	ALERT_BAD_CERTIFICATE = 42,
-	ALERT_UNSUPPORTED_CERTIFICATE = 43,
-	ALERT_CERTIFICATE_EXPIRED = 45,
+	ALERT_BAD_CERTIFICATE = X509_ALERT_BAD_CERTIFICATE,
+	ALERT_UNSUPPORTED_CERTIFICATE = X509_ALERT_UNSUPPORTED_CERTIFICATE,
+	ALERT_CERTIFICATE_EXPIRED = X509_ALERT_CERTIFICATE_EXPIRED,
 	ALERT_CERTIFICATE_UNKNOWN = 46,
 	ALERT_ILLEGAL_PARAMETER = 47,
-	ALERT_UNKNOWN_CA = 48,
+	ALERT_UNKNOWN_CA = X509_ALERT_UNKNOWN_CA,
 	ALERT_DECODE_ERROR = 50,
 	ALERT_DECRYPT_ERROR = 51,
 	ALERT_PROTOCOL_VERSION = 70,
@@ -81,7 +79,7 @@ struct engine_calls {
 	 */
 	size_t (*sign)(void *context, const struct engine_pair *pair, const struct engine_to_sign *what,
 		unsigned char *out, size_t room);
-	/* Judges the peer's chain as presented (DER, 1..ENGINE_CHAIN_MAX certificates), which stays until wipe().
+	/* Judges the peer's chain as presented (DER, 1..X509_CHAIN_MAX certificates), which stays until wipe().
 	 */
 	void (*judge)(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
 };
@@ -177,18 +175,11 @@ size_t engine_key_sign(
 /* SHA-256 of some bytes. */
 void engine_sha256(struct bytes what, unsigned char out[32]);
 
-/* What a server's chain must satisfy (clients) and a client's (servers). */
-struct engine_trust {
-	bool of_client; /* a client's certificate is judged, not a server's */
-	const struct x509_list *anchors;
-	const char *name; /* host name or IP literal to find in the leaf; NULL: any */
-	bool check_chain; /* false: any chain will do, and name is not looked at */
-	unsigned max_intermediates;
-	int64_t now; /* unix seconds */
-};
-
-/* Judges a chain with the path validation that the library brings. */
-void engine_judge(
-	const struct engine_trust *trust, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
+/*
+ * check_signature of struct x509_trust: RSASSA-PKCS1-v1_5 and ECDSA with SHA-2. False, too, for keys that the
+ * library cannot use.
+ */
+bool engine_check_signature(
+	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature);
 
 #endif

@@ -16,7 +16,7 @@ static bool read_settings(
 
 	c->handshake_s = 26;
 	c->linger_s = 60;
-	if (!settings_refuse_unbuilt(problem) || !setting_word("TLS_CLOSE", closes, &close, problem) ||
+	if (!setting_word("TLS_CLOSE", closes, &close, problem) ||
 		!setting_word("TLS_REPORT", reports, &report, problem) ||
 		!setting_number("TLS_TIMEOUT", 1, 1000000, &c->handshake_s, problem) ||
 		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem))
@@ -39,15 +39,24 @@ static bool has_own_pair(const struct relay_wish *wish)
 	return *setting("CERTCHAINFILE", "") || *setting("CERTFILE", "");
 }
 
+bool relay_configure_trust(
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
+{
+	if (!settings_refuse_unbuilt(problem))
+		return false;
+	return wish->client ? trust_load_for_client(c, wish, problem) : trust_load_for_server(c, wish, problem);
+}
+
 bool relay_configure(
 	struct relay_configuration *c, const struct relay_wish *wish, bool check, struct relay_problem *problem)
 {
 	*c = (struct relay_configuration){ .close = RELAY_CLOSE_NOTIFY };
 	if (!read_settings(c, wish, problem))
 		return false;
-	if (!wish->client)
-		return pair_load(c, check, problem) && trust_load_for_server(c, wish, problem);
-	return trust_load_for_client(c, wish, problem) && (!has_own_pair(wish) || pair_load(c, check, problem));
+	if (!wish->client && !pair_load(c, check, problem))
+		return false;
+	return relay_configure_trust(c, wish, problem) &&
+		   (!wish->client || !has_own_pair(wish) || pair_load(c, check, problem));
 }
 
 void relay_forget_key(struct relay_configuration *c)
@@ -78,7 +87,9 @@ static size_t sign(void *context, const struct engine_pair *pair, const struct e
 
 static void judge(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
 {
-	engine_judge(&((struct relay_configuration *)context)->trust, chain, n, verdict);
+	static struct x509_path path; /* one connection a process */
+
+	x509_judge(&((struct relay_configuration *)context)->trust, chain, n, &path, verdict);
 }
 
 void relay_engine_setup(struct relay_configuration *c, bool client, struct engine_setup *setup)

@@ -7,7 +7,7 @@
 #include "conf.h"
 #include "relay/relay.h"
 
-enum { WORK_ROOM = 2 * ENGINE_CHAIN_BYTES + 8192 };
+enum { WORK_ROOM = 2 * X509_CHAIN_BYTES + 8192 };
 
 struct prefixed {
 	void (*set)(void *, const char *, const char *);
@@ -69,7 +69,7 @@ static void describe_certificate(struct bytes der, struct prefixed *to)
 static void describe_client(
 	const struct engine_facts *facts, void (*set)(void *, const char *, const char *), void *context)
 {
-	static char pem[2 * ENGINE_CHAIN_BYTES];
+	static char pem[2 * X509_CHAIN_BYTES];
 	struct prefixed to = { set, context, "SSL_CLIENT_" };
 	char name[64];
 

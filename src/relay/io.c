@@ -15,26 +15,51 @@ static struct relay_configuration configuration;
 
 struct report {
 	bool client;
-	int fd;
+	int fd;      /* pipe to the process that becomes prog; -1: nobody waits */
+	int control; /* delayed TLS: socket to prog, if it wants the report; else -1 */
+	stralloc variables;
 };
 
-/* The peer was accepted: the variables go to where prog waits for them. */
-static bool report_open(void *context, const struct engine_facts *facts, const char *server_name)
+/* Prog is told what there is; a variable that is not there need not be said. */
+static void add_if_set(void *report, const char *name, const char *value)
 {
-	struct report *report = context;
-	stralloc variables = STRALLOC_ZERO;
-	bool good;
+	if (value)
+		chain_report_add(report, name, value);
+}
 
-	relay_forget_key(&configuration); /* no renegotiation, so nothing is signed any more */
-	if (report->fd < 0)
-		return true;
-	relay_describe(&configuration, report->client, facts, server_name, chain_report_add, &variables);
-	good = chain_report_write(report->fd, &variables);
-	stralloc_free(&variables);
+/* Delayed TLS: prog may be slow to read, so the loop says it. */
+static bool report_to_prog(struct report *report, struct relay_message *message)
+{
+	if (!stralloc_catb(&report->variables, "", 1))
+		return false;
+	*message = (struct relay_message){ report->control, report->variables.s, report->variables.len };
+	return true;
+}
+
+/* Immediate TLS: the variables go to where prog's process waits for them. */
+static bool report_to_link(struct report *report)
+{
+	bool good = chain_report_write(report->fd, &report->variables);
+
+	stralloc_free(&report->variables);
 	if (close(report->fd) < 0)
 		good = false;
 	report->fd = -1;
 	return good;
+}
+
+/* The peer was accepted. */
+static bool report_open(
+	void *context, const struct engine_facts *facts, const char *server_name, struct relay_message *message)
+{
+	struct report *report = context;
+
+	relay_forget_key(&configuration); /* no renegotiation, so nothing is signed any more */
+	if (report->fd < 0 && report->control < 0)
+		return true;
+	relay_describe(&configuration, report->client, facts, server_name,
+		report->control >= 0 ? add_if_set : chain_report_add, &report->variables);
+	return report->control >= 0 ? report_to_prog(report, message) : report_to_link(report);
 }
 
 /* The peer's address for log lines: of the socket, else what the environment says, else "unknown". */
@@ -93,7 +118,7 @@ static _Noreturn void give_up(const struct relay_program *program, const struct 
 {
 	relay_forget_key(&configuration);
 	net_log(program->name, ": fatal: ", words, NULL);
-	if (!program->client && !checking)
+	if (!program->client && !checking && io->control < 0) /* an alert is nothing to a client in clear */
 		relay_turn_away(0, 1);
 	(void)chain_wait_for_prog(io->prog);
 	_exit(code);
@@ -123,10 +148,37 @@ static void prepare(
 	give_up(program, io, options->check, refused.exit_code, words);
 }
 
+/* Delayed TLS: prog may begin; it says when TLS is to. Without TLS nothing of the connection is touched. */
+static void await_command(const struct relay_program *program, struct chain_io *io)
+{
+	enum relay_command command;
+	bool ready = chain_ready_write(io->report) && close(io->report) == 0;
+	int code;
+
+	io->report = -1;
+	if (!ready)
+		give_up(program, io, false, EXIT_SYSTEM, "unable to say that all is ready");
+	command = relay_wait_for_command(io->control, io->prog);
+	if (command == RELAY_COMMAND_START_AND_REPORT) {
+		configuration.full_report = true;
+		return;
+	}
+	if (command == RELAY_COMMAND_START) {
+		(void)close(io->control); /* all that came was taken off it */
+		io->control = -1;
+		return;
+	}
+	if (command == RELAY_COMMAND_UNKNOWN)
+		net_log(program->name, ": fatal: unknown command on the control socket", NULL);
+	relay_forget_key(&configuration);
+	code = chain_wait_for_prog(io->prog);
+	_exit(command == RELAY_COMMAND_UNKNOWN ? EXIT_USAGE : code);
+}
+
 static void run(const struct relay_program *program, const struct tls_options *options,
 	const struct chain_io *io, struct relay_end *end)
 {
-	struct report report = { program->client, io->report };
+	struct report report = { program->client, io->report, io->control, STRALLOC_ZERO };
 	struct engine_setup setup;
 	struct relay relay = { .engine = engine_of_program(),
 		.configuration = &configuration,
@@ -173,6 +225,8 @@ _Noreturn void relay_program(const struct relay_program *program, int argc, char
 				": warning: DHFILE is not used: no suite here needs Diffie-Hellman parameters", NULL);
 		_exit(0);
 	}
+	if (io.control >= 0)
+		await_command(program, &io);
 	run(program, &options, &io, &end);
 	log_end(program, &options, &end, peer);
 	code = exit_code(end.code);

@@ -73,6 +73,7 @@ static bool pump(struct loop *l)
 	moved |= loop_feed(l);
 	moved |= loop_write_plain(l);
 	moved |= loop_end_plain(l);
+	moved |= loop_write_message(l);
 	moved |= loop_read_plain(l);
 	moved |= loop_write_network(l);
 	moved |= loop_end_network(l);
@@ -106,7 +107,7 @@ static void take_answer(const struct pollfd *p, struct port *port)
 /* Waits until something can move or a deadline has come; with busy it only looks. False: poll failed. */
 static bool wait_for_more(struct loop *l, bool busy, const sigset_t *signals)
 {
-	struct pollfd p[4];
+	struct pollfd p[5];
 	int64_t deadline = busy ? l->now : loop_next_deadline(l);
 	int64_t ms = deadline > l->now ? deadline - l->now : 0;
 	struct timespec patience = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
@@ -116,7 +117,8 @@ static bool wait_for_more(struct loop *l, bool busy, const sigset_t *signals)
 	ask(&p[1], &l->net_out, l->queue_n > 0 && !l->out_done, POLLOUT);
 	ask(&p[2], &l->plain_in, loop_wants_plain(l), POLLIN);
 	ask(&p[3], &l->plain_out, l->gather_n > 0, POLLOUT);
-	got = ppoll(p, 4, deadline ? &patience : NULL, signals);
+	ask(&p[4], &l->told, l->told.fd >= 0, POLLOUT);
+	got = ppoll(p, 5, deadline ? &patience : NULL, signals);
 	l->now = net_now();
 	if (got > 0 && l->now - l->signals_let_in >= TICK_MS) {
 		/* Where ppoll finds a descriptor ready it lets no signal in: under a steady stream none ever came. */
@@ -130,6 +132,7 @@ static bool wait_for_more(struct loop *l, bool busy, const sigset_t *signals)
 	take_answer(&p[1], &l->net_out);
 	take_answer(&p[2], &l->plain_in);
 	take_answer(&p[3], &l->plain_out);
+	take_answer(&p[4], &l->told);
 	return true;
 }
 
@@ -155,6 +158,7 @@ static void set_up(struct loop *l, const struct relay *relay, struct relay_end *
 	port_open(&l->net_out, relay->net_out == relay->net_in ? dup(relay->net_out) : relay->net_out);
 	port_open(&l->plain_in, relay->plain_in);
 	port_open(&l->plain_out, relay->plain_out == relay->plain_in ? dup(relay->plain_out) : relay->plain_out);
+	l->told.fd = l->message.fd = -1;
 	l->now = l->idle_since = net_now();
 	l->handshake_deadline = l->now + (int64_t)relay->configuration->handshake_s * 1000;
 	*end = (struct relay_end){ .code = RELAY_DONE };
@@ -170,6 +174,7 @@ static void close_all(struct loop *l)
 {
 	port_close(&l->plain_in);
 	port_close(&l->plain_out);
+	port_close(&l->told);
 	port_close(&l->net_in);
 	port_close(&l->net_out);
 	l->class->wipe(l->engine);

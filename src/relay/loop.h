@@ -36,6 +36,8 @@ struct loop {
 	struct engine *engine;
 	const struct engine_class *class;
 	struct port net_in, net_out, plain_in, plain_out;
+	struct port told; /* where message goes */
+	struct relay_message message;
 
 	unsigned char in[IN_ROOM], gather[GATHER_ROOM], queue[QUEUE_ROOM];
 	size_t gather_most; /* bytes of gather that ever held cleartext: what is to be wiped */
@@ -102,6 +104,8 @@ bool loop_read_network(struct loop *);
 bool loop_feed(struct loop *);
 bool loop_write_plain(struct loop *);
 bool loop_end_plain(struct loop *);
+/* What prog is to be told of the connection. */
+bool loop_write_message(struct loop *);
 
 /* send.c: prog to network */
 

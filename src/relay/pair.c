@@ -60,7 +60,7 @@ static void order_chain(struct relay_configuration *c, const struct x509_certifi
 
 	c->chain[0] = leaf->der;
 	c->pair.n = 1;
-	while (c->pair.n < ENGINE_CHAIN_MAX && !self_issued(last)) {
+	while (c->pair.n < X509_CHAIN_MAX && !self_issued(last)) {
 		const struct x509_certificate *next = NULL;
 		for (size_t i = 0; i < c->chain_file.n && !next; i++)
 			if (bytes_equal(c->chain_file.certificates[i].subject, last->issuer))

@@ -129,7 +129,10 @@ static void note_open(struct loop *l)
 	l->handshake_deadline = 0;
 	(void)loop_write_network(l); /* the end of a server's handshake does not wait for prog */
 	l->class->facts(l->engine, &facts);
-	if (!l->relay->opened(l->relay->context, &facts, l->hello.server_name)) {
+	if (l->relay->opened(l->relay->context, &facts, l->hello.server_name, &l->message)) {
+		if (l->message.fd >= 0)
+			port_open(&l->told, l->message.fd);
+	} else {
 		(void)snprintf(words, sizeof words, "unable to report the connection: %s", strerror(errno));
 		loop_say(l, RELAY_SYSTEM_FAILED, words);
 		loop_fail(l, ALERT_INTERNAL_ERROR, words);
@@ -221,4 +224,25 @@ bool loop_end_plain(struct loop *l)
 	l->in_done = true;
 	port_end_writing(&l->plain_out);
 	return true;
+}
+
+bool loop_write_message(struct loop *l)
+{
+	size_t n;
+
+	if (l->told.fd < 0)
+		return false;
+	switch (port_write(&l->told, l->message.at, l->message.n, &n)) {
+	case PORT_MOVED:
+		l->message.at += n;
+		l->message.n -= n;
+		if (!l->message.n)
+			port_close(&l->told);
+		return true;
+	case PORT_WAIT:
+		return false;
+	default: /* prog does not want to know */
+		port_close(&l->told);
+		return true;
+	}
 }

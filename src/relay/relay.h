@@ -24,14 +24,14 @@ enum relay_close { RELAY_CLOSE_NOTIFY, RELAY_CLOSE_FIN, RELAY_CLOSE_WAIT };
 struct relay_configuration {
 	/* our certificate chain and key; a client may have none (pair.n 0) */
 	struct x509_list chain_file;
-	struct bytes chain[ENGINE_CHAIN_MAX]; /* leaf first */
+	struct bytes chain[X509_CHAIN_MAX]; /* leaf first */
 	struct engine_pair pair;
 	struct x509_private_key key;
 	unsigned char *key_text; /* memory that key borrows from */
 	size_t key_text_n;
 
 	struct x509_list anchors;
-	struct engine_trust trust;                  /* who is believed, and the name to find */
+	struct x509_trust trust;                    /* who is believed, and the name to find */
 	const char *send_name;                      /* clients: server_name to send; NULL: none */
 	enum engine_asking asking;                  /* servers: is the client asked for a certificate */
 	struct x509_list ca_file;                   /* servers: CCAFILE */
@@ -58,6 +58,13 @@ struct relay_wish { /* what the command line says; it wins over the environment 
  */
 bool relay_configure(
 	struct relay_configuration *, const struct relay_wish *, bool check, struct relay_problem *);
+
+/*
+ * The part of relay_configure that says whom to believe: a client's view of servers, or a server's of the
+ * clients that it asks for a certificate (wish->client_certificate 'y'), then with wish->name as the name to
+ * find.
+ */
+bool relay_configure_trust(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 
 /* The engine's view of it; both must outlive the connection. */
 void relay_engine_setup(struct relay_configuration *, bool client, struct engine_setup *);
@@ -89,7 +96,31 @@ enum hello_result { HELLO_MORE, HELLO_DONE, HELLO_REFUSED };
  * HELLO_DONE are not looked at. */
 enum hello_result hello_read(struct hello_reader *, const unsigned char *bytes, size_t n, struct hello *);
 
+/* ---- delayed TLS (DESIGN §3, ucspi-tls(7)) ---- */
+
+enum relay_command {
+	RELAY_COMMAND_NONE, /* prog wants no TLS: it has closed the control socket, or ended */
+	RELAY_COMMAND_START,
+	RELAY_COMMAND_START_AND_REPORT, /* and waits for the report on the control socket */
+	RELAY_COMMAND_UNKNOWN           /* sent something else */
+};
+
+/*
+ * Waits, without a deadline, for the byte that prog sends on the control socket, which is then not read any
+ * more; it stays open. A signal that is sent to this process alone is passed on to prog and ends the wait,
+ * like prog's own end (which is left to be waited for). The caller has blocked the signals, SIGCHLD among
+ * them.
+ */
+enum relay_command relay_wait_for_command(int control, pid_t prog);
+
 /* ---- the loop ---- */
+
+/* Something to be said to prog once, on a socket of its own, while the connection goes on. */
+struct relay_message {
+	int fd; /* closed when all is said, or cannot be; -1: nothing to say */
+	const char *at;
+	size_t n;
+};
 
 struct relay {
 	struct engine *engine;
@@ -101,9 +132,10 @@ struct relay {
 	bool strict_end;  /* a bare FIN from the peer is an error */
 	unsigned idle_ms; /* 0: never */
 	pid_t prog;       /* gets signals sent to us, and SIGTERM at the idle limit; 0: nobody */
-	/* Called once, when the handshake is complete and the peer accepted. False: give up (system failure,
-	 * errno). */
-	bool (*opened)(void *context, const struct engine_facts *, const char *server_name);
+	/* Called once, when the handshake is complete and the peer accepted; may leave a message that stays where
+	 * it is. False: give up (system failure, errno). */
+	bool (*opened)(
+		void *context, const struct engine_facts *, const char *server_name, struct relay_message *message);
 	void *context;
 };
 

@@ -2,13 +2,17 @@
  * Whom a connection believes: trust anchors from CAFILE and CADIR, the name that a server must have, and, on
  * servers, what is said to a client that is asked for a certificate.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "conf.h"
 #include "relay/configuration.h"
 
 enum { VERIFY_NONE, VERIFY_CHAIN, VERIFY_NAME };
+
+enum { CLIENT_DEPTH = 8, RSA_BITS_LEAST = 1024 };
 
 static const char *const levels[] = { "none", "chain", "name", NULL };
 
@@ -88,15 +92,48 @@ static bool read_anchors(struct relay_configuration *c, const char *default_file
 		   (c->anchors.n || configuration_refuse(problem, "no CA to trust: set CAFILE or CADIR"));
 }
 
+/* The clock, or what TLS_TIME says for tests: whoever gives root an environment must not turn back its clock.
+ */
+static bool read_time(struct x509_trust *trust, struct relay_problem *problem)
+{
+	unsigned seconds;
+
+	trust->now = (int64_t)time(NULL);
+	if (!getenv("TLS_TIME"))
+		return true;
+	if (geteuid() == 0)
+		return configuration_refuse(problem, "TLS_TIME: for tests only, and not as root");
+	if (!setting_number("TLS_TIME", 0, UINT_MAX, &seconds, problem))
+		return false;
+	trust->now = seconds;
+	return true;
+}
+
+/* What both sides ask of a chain. */
+static bool read_demands(struct relay_configuration *c, unsigned depth, struct relay_problem *problem)
+{
+	static const char *const flags[] = { "0", "1", NULL };
+	unsigned common_name = 0;
+
+	c->trust = (struct x509_trust){ .anchors = &c->anchors,
+		.check_chain = true,
+		.max_intermediates = depth,
+		.min_rsa_bits = X509_RSA_BITS_MIN,
+		.check_signature = engine_check_signature };
+	if (!setting_number("VERIFYDEPTH", 0, X509_CHAIN_MAX, &c->trust.max_intermediates, problem) ||
+		!setting_number("TLS_MINRSA", RSA_BITS_LEAST, X509_RSA_BITS_MAX, &c->trust.min_rsa_bits, problem) ||
+		!setting_word("TLS_CNFALLBACK", flags, &common_name, problem) || !read_time(&c->trust, problem))
+		return false;
+	c->trust.common_name = common_name == 1;
+	return true;
+}
+
 bool trust_load_for_client(
 	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
 {
 	unsigned verify = VERIFY_NAME;
 
-	c->trust =
-		(struct engine_trust){ .anchors = &c->anchors, .max_intermediates = 8, .now = (int64_t)time(NULL) };
-	if (!setting_word("TLS_VERIFY", levels, &verify, problem) ||
-		!setting_number("VERIFYDEPTH", 0, ENGINE_CHAIN_MAX, &c->trust.max_intermediates, problem) ||
+	if (!read_demands(c, CLIENT_DEPTH, problem) || !setting_word("TLS_VERIFY", levels, &verify, problem) ||
 		!read_name(c, wish, verify, problem))
 		return false;
 	c->trust.check_chain = verify != VERIFY_NONE;
@@ -126,20 +163,17 @@ bool trust_load_for_server(
 	const char *names = setting("CCAFILE", CONF_CCAFILE);
 	unsigned verify = VERIFY_CHAIN;
 
-	c->trust = (struct engine_trust){ .of_client = true,
-		.anchors = &c->anchors,
-		.check_chain = true,
-		.max_intermediates = CONF_VERIFYDEPTH,
-		.now = (int64_t)time(NULL) };
-	if (!setting_word("TLS_VERIFY", levels, &verify, problem) ||
-		!setting_number("VERIFYDEPTH", 0, ENGINE_CHAIN_MAX, &c->trust.max_intermediates, problem))
+	if (!read_demands(c, CONF_VERIFYDEPTH, problem) || !setting_word("TLS_VERIFY", levels, &verify, problem))
 		return false;
+	c->trust.of_client = true;
 	if (!wish->client_certificate || !strcmp(names, "-"))
 		return true;
 	c->asking = wish->client_certificate == 'y' ? ENGINE_DEMAND : ENGINE_ASK;
 	if (verify != VERIFY_CHAIN)
 		return configuration_refuse(
 			problem, "TLS_VERIFY: %s: a server checks the chain of a client certificate", levels[verify]);
+	if (wish->name && !read_name(c, wish, VERIFY_NAME, problem))
+		return false;
 	if (*names && !add_file(&c->ca_file, names, problem))
 		return false;
 	if (*names && !getenv("CAFILE") && !getenv("CADIR"))

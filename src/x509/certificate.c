@@ -5,6 +5,7 @@
  */
 #include "x509.h"
 #include "oids.h"
+#include "path.h"
 #include "text.h"
 
 #include <limits.h>
@@ -125,7 +126,8 @@ static const char *key_usage(struct bytes value, struct x509_certificate *certif
 	return NULL;
 }
 
-/* RFC 5280 4.2.1.6: at least one name, each of them a context-specific element. */
+/* RFC 5280 4.2.1.6: at least one name, each of them a context-specific element. One whose contents are no
+ * such name matches nothing. */
 static const char *alternative_names(struct bytes value, struct x509_certificate *certificate)
 {
 	struct bytes content, names, name;
@@ -160,18 +162,28 @@ static const char *extended_key_usage(struct bytes value, struct x509_certificat
 	return NULL;
 }
 
-static const char *extension(struct bytes oid, struct bytes value, struct x509_certificate *certificate)
+static const char *extension(
+	struct bytes oid, bool critical, struct bytes value, struct x509_certificate *certificate)
 {
 	enum {
+		SUBJECT_KEY_ID = 14,
 		KEY_USAGE = 15,
 		SUBJECT_ALT_NAME = 17,
 		BASIC_CONSTRAINTS = 19,
 		NAME_CONSTRAINTS = 30,
-		EXTENDED_KEY_USAGE = 37
+		CERTIFICATE_POLICIES = 32,
+		POLICY_MAPPINGS = 33,
+		AUTHORITY_KEY_ID = 35,
+		POLICY_CONSTRAINTS = 36,
+		EXTENDED_KEY_USAGE = 37,
+		INHIBIT_ANY_POLICY = 54
 	};
-	if (oid.n != 3 || oid.at[0] != 0x55 || oid.at[1] != 0x1d) /* id-ce, 2.5.29 */
+	unsigned arc = oid.n == 3 && oid.at[0] == 0x55 && oid.at[1] == 0x1d ? oid.at[2] : 0; /* id-ce, 2.5.29 */
+
+	switch (arc) {
+	case SUBJECT_KEY_ID: /* hints for a search that does without them */
+	case AUTHORITY_KEY_ID:
 		return NULL;
-	switch (oid.at[2]) {
 	case KEY_USAGE:
 		return key_usage(value, certificate);
 	case SUBJECT_ALT_NAME:
@@ -179,11 +191,21 @@ static const char *extension(struct bytes oid, struct bytes value, struct x509_c
 	case BASIC_CONSTRAINTS:
 		return basic_constraints(value, certificate);
 	case NAME_CONSTRAINTS:
-		certificate->has_name_constraints = true;
+		certificate->name_constraints_critical = critical;
+		return constraints_read(value, certificate) ? NULL : "malformed nameConstraints";
+	case CERTIFICATE_POLICIES:
+		return policies_read(value, certificate) ? NULL : "malformed certificatePolicies";
+	case POLICY_MAPPINGS: /* not followed: policy.c refuses where that matters */
+		certificate->has_policy_mappings = true;
 		return NULL;
+	case POLICY_CONSTRAINTS:
+		return policy_constraints_read(value, certificate) ? NULL : "malformed policyConstraints";
 	case EXTENDED_KEY_USAGE:
 		return extended_key_usage(value, certificate);
+	case INHIBIT_ANY_POLICY:
+		return inhibit_any_policy_read(value, certificate) ? NULL : "malformed inhibitAnyPolicy";
 	default:
+		certificate->unknown_critical |= critical;
 		return NULL;
 	}
 }
@@ -206,7 +228,7 @@ static const char *extensions(struct bytes wrapped, struct x509_certificate *cer
 		for (size_t i = 0; i < n; i++)
 			if (bytes_equal(seen[i], seen[n]))
 				return "the same extension twice";
-		const char *bad = extension(seen[n], value, certificate);
+		const char *bad = extension(seen[n], critical, value, certificate);
 		if (bad != NULL)
 			return bad;
 		n++;
@@ -281,6 +303,23 @@ static const char *to_be_signed(
 	return bad != NULL ? bad : optional_parts(in, certificate);
 }
 
+/* RFC 4055 5: NULL with RSA, though some leave it out; RFC 5758 3.2: nothing with ECDSA. */
+static bool signature_parameters_fit(enum x509_signature kind, struct bytes parameters)
+{
+	struct bytes null;
+	switch (kind) {
+	case X509_SIGNED_OTHERWISE:
+		return true;
+	case X509_RSA_SHA1:
+	case X509_RSA_SHA256:
+	case X509_RSA_SHA384:
+	case X509_RSA_SHA512:
+		return parameters.n == 0 || (der_take(&parameters, DER_NULL, &null) && null.n == 0);
+	default:
+		return parameters.n == 0;
+	}
+}
+
 static const char *parse(struct bytes der, struct x509_certificate *certificate)
 {
 	struct bytes in = der, content, tbs, inner, outer, parameters;
@@ -303,6 +342,9 @@ static const char *parse(struct bytes der, struct x509_certificate *certificate)
 	bad = algorithm(outer, &certificate->signature_oid, &parameters);
 	if (bad != NULL)
 		return bad;
+	certificate->signature_kind = oid_signature(certificate->signature_oid);
+	if (!signature_parameters_fit(certificate->signature_kind, parameters))
+		return "malformed algorithm identifier";
 	if (!der_take_bytes_of_bits(&content, &certificate->signature) || content.n != 0)
 		return "malformed signature";
 	return NULL;
@@ -310,7 +352,9 @@ static const char *parse(struct bytes der, struct x509_certificate *certificate)
 
 bool x509_parse(struct bytes der, struct x509_certificate *certificate, struct x509_problem *problem)
 {
-	*certificate = (struct x509_certificate){ .der = der, .path_length = -1 };
+	*certificate = (struct x509_certificate){
+		.der = der, .path_length = -1, .require_explicit_policy = -1, .inhibit_any_policy = -1
+	};
 	const char *bad = parse(der, certificate);
 	if (bad != NULL)
 		*problem = (struct x509_problem){ .reason = bad };

@@ -1,6 +1,7 @@
 /*
  * Reading a file whole into memory of its own, without leaving copies of it elsewhere: it may hold a key.
  */
+#include "x509.h"
 #include "file.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ void file_free(unsigned char *memory, size_t n)
 	errno = saved;
 }
 
-unsigned char *file_read(int fd, size_t limit, size_t *n, struct x509_problem *problem)
+unsigned char *x509_read_descriptor(int fd, size_t limit, size_t *n, struct x509_problem *problem)
 {
 	struct stat status;
 	if (fstat(fd, &status) < 0)
@@ -83,7 +84,7 @@ unsigned char *x509_read_file(const char *path, size_t limit, size_t *n, struct 
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return fail(problem, errno);
-	unsigned char *memory = file_read(fd, limit, n, problem);
+	unsigned char *memory = x509_read_descriptor(fd, limit, n, problem);
 	(void)close(fd); /* nothing was written */
 	return memory;
 }

@@ -13,12 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool fail(struct x509_problem *problem, const char *reason)
-{
-	*problem = (struct x509_problem){ .reason = reason };
-	return false;
-}
-
 static bool fail_errno(struct x509_problem *problem, int errnum)
 {
 	*problem = (struct x509_problem){ strerror(errnum), errnum };
@@ -102,6 +96,33 @@ static enum outcome add(struct x509_list *list, struct bytes der, struct x509_pr
 
 /* ---- memory ---- */
 
+static bool is_certificate(const struct pem_block *block)
+{
+	return pem_is(block, "CERTIFICATE") || pem_is(block, "X509 CERTIFICATE");
+}
+
+size_t x509_read_chain(
+	unsigned char *text, size_t n, struct bytes *chain, size_t room, struct x509_problem *problem)
+{
+	struct bytes in = { text, n }, content;
+	size_t offset = 0, found = 0;
+	struct pem_block block;
+	int more = 1;
+
+	if (der_take(&in, DER_SEQUENCE, &content) && in.n == 0 && room > 0) {
+		chain[0] = (struct bytes){ text, n };
+		return 1;
+	}
+	while (found < room && (more = pem_next(text, n, &offset, &block, problem)) > 0)
+		if (is_certificate(&block))
+			chain[found++] = block.content;
+	if (more < 0)
+		return 0;
+	if (found == 0)
+		*problem = (struct x509_problem){ .reason = "no certificate in it" };
+	return found;
+}
+
 /*
  * Adds the blocks of PEM text; *found counts the certificates seen, stored already or not. All else in the
  * text is wiped, the memory being kept for long: it may be a key, whole or broken.
@@ -117,7 +138,7 @@ static bool add_pem(struct x509_list *list, unsigned char *text, size_t n, bool 
 			break;
 		if (more < 0 && !skip_bad)
 			return false;
-		if (more < 0 || !(pem_is(&block, "CERTIFICATE") || pem_is(&block, "X509 CERTIFICATE")))
+		if (more < 0 || !is_certificate(&block))
 			continue; /* offset has moved on */
 		size_t before = list->n, start = (size_t)(block.content.at - text);
 		enum outcome outcome = add(list, block.content, problem);
@@ -185,22 +206,28 @@ static bool add_block(struct x509_list *list, unsigned char *text, size_t n, boo
 	return good;
 }
 
+/* The words if nothing is found, unless something is found that cannot be used: then that says why. */
+static void expect_none(struct x509_problem *problem)
+{
+	*problem = (struct x509_problem){ .reason = "no certificate in it" };
+}
+
 bool x509_list_add_memory(
 	struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, struct x509_problem *problem)
 {
 	size_t found;
-	if (!add_text(list, text, n, skip_bad, &found, problem))
-		return false;
-	return found > 0 || fail(problem, "no certificate in it");
+	expect_none(problem);
+	return add_text(list, text, n, skip_bad, &found, problem) && found > 0;
 }
 
 bool x509_list_add_file(struct x509_list *list, const char *path, bool skip_bad, struct x509_problem *problem)
 {
 	size_t n, found;
 	unsigned char *text = x509_read_file(path, X509_FILE_MAX, &n, problem);
-	if (text == NULL || !add_block(list, text, n, skip_bad, &found, problem))
+	if (text == NULL)
 		return false;
-	return found > 0 || fail(problem, "no certificate in it");
+	expect_none(problem);
+	return add_block(list, text, n, skip_bad, &found, problem) && found > 0;
 }
 
 /* One entry of a directory. What is no regular file, is gone, may not be read or is too large holds no
@@ -216,7 +243,7 @@ static bool add_entry(struct x509_list *list, int directory, const char *name, s
 	unsigned char *text = NULL;
 	bool good = true;
 	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= X509_FILE_MAX) {
-		text = file_read(fd, X509_FILE_MAX, &n, problem);
+		text = x509_read_descriptor(fd, X509_FILE_MAX, &n, problem);
 		good = text != NULL || problem->errnum == EFBIG;
 	}
 	(void)close(fd);

@@ -3,6 +3,8 @@
  */
 #include "oids.h"
 
+#include <string.h>
+
 #define BYTES(array)                                                                                         \
 	(struct bytes)                                                                                           \
 	{                                                                                                        \
@@ -33,6 +35,40 @@ unsigned oid_curve(struct bytes oid)
 	if (bytes_equal(oid, BYTES(secp521r1)))
 		return X509_P521;
 	return 0;
+}
+
+enum x509_signature oid_signature(struct bytes oid)
+{
+	static const unsigned char pkcs1[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
+	static const unsigned char x962[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04 };
+	enum { MD5 = 4, SHA1 = 5, SHA256 = 11, SHA384 = 12, SHA512 = 13 }; /* withRSAEncryption */
+
+	if (oid.n == sizeof pkcs1 + 1 && memcmp(oid.at, pkcs1, sizeof pkcs1) == 0)
+		switch (oid.at[sizeof pkcs1]) {
+		case MD5:
+		case SHA1:
+			return X509_RSA_SHA1;
+		case SHA256:
+			return X509_RSA_SHA256;
+		case SHA384:
+			return X509_RSA_SHA384;
+		case SHA512:
+			return X509_RSA_SHA512;
+		}
+	if (oid.n < sizeof x962 + 1 || memcmp(oid.at, x962, sizeof x962) != 0)
+		return X509_SIGNED_OTHERWISE;
+	if (oid.n == sizeof x962 + 1 && oid.at[sizeof x962] == 1)
+		return X509_ECDSA_SHA1;
+	if (oid.n == sizeof x962 + 2 && oid.at[sizeof x962] == 3) /* ecdsa-with-SHA2 */
+		switch (oid.at[sizeof x962 + 1]) {
+		case 2:
+			return X509_ECDSA_SHA256;
+		case 3:
+			return X509_ECDSA_SHA384;
+		case 4:
+			return X509_ECDSA_SHA512;
+		}
+	return X509_SIGNED_OTHERWISE;
 }
 
 size_t curve_bytes(unsigned curve)

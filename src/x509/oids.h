@@ -14,6 +14,9 @@ bool oid_is_ec(struct bytes oid);
 /* A named curve (RFC 5480 2.1.1.1) by its TLS number, 0 for any other. */
 unsigned oid_curve(struct bytes oid);
 
+/* A signature algorithm (RFC 8017 A.2.4, RFC 5758 3.2). */
+enum x509_signature oid_signature(struct bytes oid);
+
 /* Bytes of a coordinate or a scalar of a curve with a TLS number. */
 size_t curve_bytes(unsigned curve);
 

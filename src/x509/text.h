@@ -1,6 +1,6 @@
 /*
- * For names.c, variables.c and pem.c alone: putting bytes into a struct x509_text, ASN.1 strings and object
- * identifiers as text, and walking the attributes of a Name.
+ * For the files of this folder that put text into a struct x509_text, ASN.1 strings and object identifiers
+ * among it, or that walk the attributes of a Name.
  */
 #ifndef X509_TEXT_H
 #define X509_TEXT_H

@@ -103,6 +103,19 @@ struct x509_public_key {
 	struct bytes algorithm_oid;
 };
 
+/* What a certificate is signed with; all that path validation takes, and what it has words for. */
+enum x509_signature {
+	X509_SIGNED_OTHERWISE,
+	X509_RSA_SHA1,   /* or MD5: refused */
+	X509_RSA_SHA256, /* RSASSA-PKCS1-v1_5 (RFC 8017 8.2) */
+	X509_RSA_SHA384,
+	X509_RSA_SHA512,
+	X509_ECDSA_SHA1,   /* refused */
+	X509_ECDSA_SHA256, /* with the curve of the key, whichever it is */
+	X509_ECDSA_SHA384,
+	X509_ECDSA_SHA512
+};
+
 /* Key usage bits (RFC 5280 4.2.1.3), bit 0 of the BIT STRING first. */
 enum {
 	X509_USE_SIGNATURE = 1,
@@ -125,15 +138,24 @@ struct x509_certificate {
 	struct x509_public_key key;
 	struct bytes extensions; /* contents of the SEQUENCE of extensions; empty if none */
 	struct bytes signature_oid;
+	enum x509_signature signature_kind;
 	struct bytes signature; /* contents of the BIT STRING without its count of unused bits */
 	bool has_basic_constraints, is_ca;
 	int path_length; /* -1: none given */
 	bool has_key_usage;
 	unsigned key_usage; /* X509_USE_… */
 	bool has_extended_key_usage;
-	bool for_servers, for_clients; /* what it allows, where there is one */
-	bool has_name_constraints;
+	bool for_servers, for_clients;  /* what it allows, where there is one */
+	bool unknown_critical;          /* has a critical extension that is not one of those read here */
 	struct bytes alternative_names; /* contents of the GeneralNames SEQUENCE; empty if none */
+	bool name_constraints_critical; /* where there are some */
+	struct bytes
+		permitted_subtrees; /* contents of the GeneralSubtrees, each found well-formed; empty if none */
+	struct bytes excluded_subtrees; /* likewise */
+	struct bytes policies;          /* contents of the certificatePolicies SEQUENCE; empty if none */
+	bool has_policy_mappings;
+	int require_explicit_policy; /* certificates to skip (RFC 5280 4.2.1.11); -1: none given */
+	int inhibit_any_policy;      /* likewise (4.2.1.14) */
 };
 
 /* Reads one certificate; *certificate borrows from der. Trailing bytes are an error. */
@@ -173,6 +195,17 @@ enum { X509_FILE_MAX = 16 << 20 }; /* bytes; a larger certificate file is refuse
  * are inside.
  */
 unsigned char *x509_read_file(const char *path, size_t limit, size_t *n, struct x509_problem *problem);
+
+/* The same from a descriptor, which stays open. */
+unsigned char *x509_read_descriptor(int fd, size_t limit, size_t *n, struct x509_problem *problem);
+
+/*
+ * The certificates in text as a peer would present them: in their order, each as often as it is there, parsed
+ * or not; PEM, which is overwritten, or one in DER. Returns how many, at most room; 0: none, *problem says
+ * why. They borrow from text.
+ */
+size_t x509_read_chain(
+	unsigned char *text, size_t n, struct bytes *chain, size_t room, struct x509_problem *problem);
 
 /*
  * Appends every certificate in file (PEM with any other blocks and text between, or one in DER). A file
@@ -274,11 +307,81 @@ void x509_variables(const struct x509_certificate *certificate,
 /* PEM text of one certificate, lines of 64, ending in a newline. */
 void x509_to_pem(struct bytes der, struct x509_text *out);
 
+/* ---- path validation (RFC 5280 6) ---- */
+
+enum {
+	X509_CHAIN_MAX = 16,          /* certificates that a peer may present */
+	X509_CHAIN_BYTES = 65536,     /* and bytes in all of them */
+	X509_RSA_BITS_MIN = 2048,     /* default of x509_trust.min_rsa_bits */
+	X509_RSA_BITS_MAX = 4096,     /* of any key in a path */
+	X509_SIGNATURES_MAX = 32,     /* signatures checked for one verdict */
+	X509_COMPARISONS_MAX = 250000 /* of names with name constraints, for one verdict */
+};
+
+/* What is asked of a chain. */
+struct x509_trust {
+	bool of_client;                  /* a client's certificate is judged (id-kp-clientAuth), not a server's */
+	const struct x509_list *anchors; /* self-signed or not; a leaf that is among them is trusted as it is */
+	const char
+		*name; /* host name or IP literal to find in the leaf, without brackets or final dot; NULL: any */
+	bool check_chain; /* false: any chain will do, and name is not looked at */
+	bool common_name; /* a leaf without DNS and IP entries may have the host name as its common name */
+	unsigned max_intermediates;
+	unsigned min_rsa_bits;
+	int64_t now; /* unix seconds */
+	/* True if signature over text is right under key; the engine's. kind is one with SHA-2 that suits key. */
+	bool (*check_signature)(const struct x509_public_key *key, enum x509_signature kind, struct bytes text,
+		struct bytes signature);
+};
+
+/* TLS alert descriptions for refusals (RFC 5246 7.2.2). */
+enum {
+	X509_ALERT_BAD_CERTIFICATE = 42,
+	X509_ALERT_UNSUPPORTED_CERTIFICATE = 43,
+	X509_ALERT_CERTIFICATE_EXPIRED = 45,
+	X509_ALERT_UNKNOWN_CA = 48
+};
+
 /* What was decided about a chain, and why. */
 struct x509_verdict {
 	bool accepted;
-	int alert;          /* TLS alert description (RFC 5246 7.2) for a refusal */
+	int alert;          /* X509_ALERT_… for a refusal */
 	const char *reason; /* words for a refusal; static */
 };
+
+/* A chain while it is judged and afterwards. Large; needs no initialization. */
+struct x509_path {
+	struct x509_certificate presented[X509_CHAIN_MAX];
+	size_t n_presented;
+	/* The path found, leaf first, trust anchor last (one step: the leaf is itself trusted). After a refusal:
+	 * as far as the path that the reason speaks of went. Empty where it was not looked for. */
+	const struct x509_certificate *steps[X509_CHAIN_MAX + 1];
+	size_t n_steps;
+	const struct x509_certificate *at; /* whom the reason speaks of; NULL: nobody in particular */
+	size_t unreadable;          /* the first presented that could not be parsed, counted from 1; 0: none */
+	const char *why_unreadable; /* and why; all but the leaf are then passed over */
+};
+
+/*
+ * Judges the certificates that a peer presented: chain[0] is its own, the others help to find a path to an
+ * anchor, in whatever order, with whatever extras. *path borrows from chain and from the anchors. The verdict
+ * is that of RFC 5280 6.1 with these inputs: any policy, no explicit policy; anchors count with all that
+ * their certificates say (dates, constraints, purposes). Work is bounded.
+ */
+void x509_judge(const struct x509_trust *trust, const struct bytes *chain, size_t n, struct x509_path *path,
+	struct x509_verdict *verdict);
+
+/*
+ * True if a leaf is for a host name or IP literal (RFC 9525 6): a DNS entry, ASCII case aside, with *
+ * standing for one whole leftmost label above at least two others; an IP entry; with common_name, and where
+ * the leaf has entries of neither kind, its last common name, read like a DNS entry. Else *reason says why
+ * not.
+ */
+bool x509_is_for_host(
+	const struct x509_certificate *leaf, const char *name, bool common_name, const char **reason);
+
+/* True if both Names are the same (RFC 5280 7.1): case and runs of blanks do not count in their ASCII text.
+ */
+bool x509_same_name(struct bytes a, struct bytes b);
 
 #endif

@@ -33,7 +33,7 @@ static void choose(const br_ssl_client_certificate_class **ctx, const br_ssl_cli
 
 	(void)client;
 	b->pair = b->setup->calls.choose(b->setup->calls.context, NULL);
-	hash = b->pair && b->pair->n <= ENGINE_CHAIN_MAX ? suites_choose_hash(types, &b->pair->key) : 0;
+	hash = b->pair && b->pair->n <= X509_CHAIN_MAX ? suites_choose_hash(types, &b->pair->key) : 0;
 	*choices = (br_ssl_client_certificate){ .chain = NULL };
 	if (!hash)
 		return;

@@ -55,7 +55,7 @@ static int policy_choose(const br_ssl_server_policy_class **ctx, const br_ssl_se
 
 	b->pair = b->setup->calls.choose(b->setup->calls.context, name && *name ? name : NULL);
 	b->nothing_to_choose = !b->pair;
-	if (!b->pair || b->pair->n > ENGINE_CHAIN_MAX || !suites_choose(server, &b->pair->key, choices))
+	if (!b->pair || b->pair->n > X509_CHAIN_MAX || !suites_choose(server, &b->pair->key, choices))
 		return 0;
 	engine_list_chain(b);
 	choices->chain = b->chain;

@@ -41,23 +41,6 @@ static const struct meaning meanings[] = {
 	{ BR_ERR_BAD_SIGNATURE, ALERT_DECRYPT_ERROR, "wrong signature on the key exchange" },
 	{ BR_ERR_WRONG_KEY_USAGE, ALERT_UNSUPPORTED_CERTIFICATE, "certificate's key may not be used for this" },
 	{ BR_ERR_NO_CLIENT_AUTH, ALERT_HANDSHAKE_FAILURE, "no client certificate" },
-	{ BR_ERR_X509_UNSUPPORTED, ALERT_UNSUPPORTED_CERTIFICATE,
-		"certificate uses an algorithm that is not supported" },
-	{ BR_ERR_X509_LIMIT_EXCEEDED, ALERT_UNSUPPORTED_CERTIFICATE, "certificate exceeds a limit" },
-	{ BR_ERR_X509_WRONG_KEY_TYPE, ALERT_UNSUPPORTED_CERTIFICATE,
-		"issuer's key is of another type than the signature" },
-	{ BR_ERR_X509_BAD_SIGNATURE, ALERT_BAD_CERTIFICATE, "signature on a certificate is wrong" },
-	{ BR_ERR_X509_TIME_UNKNOWN, ALERT_INTERNAL_ERROR, "current time is unknown" },
-	{ BR_ERR_X509_EXPIRED, ALERT_CERTIFICATE_EXPIRED, "certificate has expired or is not yet valid" },
-	{ BR_ERR_X509_DN_MISMATCH, ALERT_BAD_CERTIFICATE, "certificates of the chain do not follow each other" },
-	{ BR_ERR_X509_BAD_SERVER_NAME, ALERT_BAD_CERTIFICATE, "certificate is for another name" },
-	{ BR_ERR_X509_CRITICAL_EXTENSION, ALERT_UNSUPPORTED_CERTIFICATE,
-		"certificate has an unknown critical extension" },
-	{ BR_ERR_X509_NOT_CA, ALERT_UNKNOWN_CA, "an issuer in the chain is no certification authority" },
-	{ BR_ERR_X509_FORBIDDEN_KEY_USAGE, ALERT_UNSUPPORTED_CERTIFICATE,
-		"an issuer's key may not sign certificates" },
-	{ BR_ERR_X509_WEAK_PUBLIC_KEY, ALERT_BAD_CERTIFICATE, "public key is too weak" },
-	{ BR_ERR_X509_NOT_TRUSTED, ALERT_UNKNOWN_CA, "certificate is not from a trusted authority" },
 };
 
 void failure_describe(int code, struct engine_failure *failure)
@@ -83,11 +66,6 @@ void failure_describe(int code, struct engine_failure *failure)
 		failure->alert_due = -1;
 		failure->alert_received = code - BR_ERR_RECV_FATAL_ALERT;
 		failure->words = "peer sent an alert";
-		return;
-	}
-	if (code >= BR_ERR_X509_INVALID_VALUE && code <= BR_ERR_X509_BAD_TIME) {
-		failure->alert_due = ALERT_BAD_CERTIFICATE;
-		failure->words = "malformed certificate";
 		return;
 	}
 	for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)

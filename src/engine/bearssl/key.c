@@ -1,40 +1,73 @@
 /*
- * Private keys at work: does a key belong to a certificate, and signatures under TLS signature schemes.
- * Whoever holds keys (today the io program itself) needs these and nothing else of the library.
+ * Keys at work: signatures under TLS signature schemes, does a key belong to a certificate, and is a
+ * signature on a certificate right. Whoever holds private keys (today the io program itself) needs these and
+ * nothing else of the library.
  */
 #include <string.h>
 #include "engine/bearssl/private.h"
 
-/* Hash functions by the first byte of a SignatureScheme of the TLS 1.2 kind (RFC 5246 7.4.1.4.1). */
-static const br_hash_class *hash_of(unsigned scheme)
+/* A hash function by its number in TLS (RFC 5246 7.4.1.4.1), which is the library's too. */
+struct hash {
+	const br_hash_class *class;
+	const unsigned char *oid; /* as PKCS#1 wraps it */
+};
+
+static bool hash_of(unsigned number, struct hash *hash)
 {
-	switch (scheme >> 8) {
+	switch (number) {
 	case br_sha256_ID:
-		return &br_sha256_vtable;
+		*hash = (struct hash){ &br_sha256_vtable, BR_HASH_OID_SHA256 };
+		return true;
 	case br_sha384_ID:
-		return &br_sha384_vtable;
+		*hash = (struct hash){ &br_sha384_vtable, BR_HASH_OID_SHA384 };
+		return true;
 	case br_sha512_ID:
-		return &br_sha512_vtable;
+		*hash = (struct hash){ &br_sha512_vtable, BR_HASH_OID_SHA512 };
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
-static const unsigned char *oid_of(unsigned scheme)
+static size_t hash_size(const struct hash *hash)
 {
-	switch (scheme >> 8) {
-	case br_sha256_ID:
-		return BR_HASH_OID_SHA256;
-	case br_sha384_ID:
-		return BR_HASH_OID_SHA384;
-	case br_sha512_ID:
-		return BR_HASH_OID_SHA512;
-	}
-	return NULL;
+	return hash->class->desc >> BR_HASHDESC_OUT_OFF & BR_HASHDESC_OUT_MASK;
+}
+
+static void hash_text(const struct hash *hash, struct bytes text, unsigned char out[64])
+{
+	br_hash_compat_context context;
+
+	hash->class->init(&context.vtable);
+	hash->class->update(&context.vtable, text.at, text.n);
+	hash->class->out(&context.vtable, out);
 }
 
 static unsigned char *plain(struct bytes b)
 {
 	return (unsigned char *)(uintptr_t)b.at; /* the library's structs lack const; it does not write there */
+}
+
+bool key_in_library_form(const struct x509_public_key *key, br_x509_pkey *out)
+{
+	switch (key->kind) {
+	case X509_KEY_RSA:
+		if (key->modulus.n > RSA_BYTES_MAX || key->exponent.n > RSA_EXPONENT_MAX)
+			return false; /* with a long exponent one signature would take seconds */
+		out->key_type = BR_KEYTYPE_RSA;
+		out->key.rsa =
+			(br_rsa_public_key){ plain(key->modulus), key->modulus.n, plain(key->exponent), key->exponent.n };
+		return true;
+	case X509_KEY_EC:
+		if (!key->curve)
+			return false;
+		out->key_type = BR_KEYTYPE_EC;
+		/* the library's numbers are those of TLS */
+		out->key.ec = (br_ec_public_key){ (int)key->curve, plain(key->point), key->point.n };
+		return true;
+	case X509_KEY_OTHER:
+		break;
+	}
+	return false;
 }
 
 static br_rsa_private_key rsa_key(const struct x509_private_key *key)
@@ -75,25 +108,57 @@ static size_t sign_ec(const struct x509_private_key *key, const br_hash_class *c
 size_t engine_key_sign(
 	const struct x509_private_key *key, const struct engine_to_sign *what, unsigned char *out, size_t room)
 {
-	const br_hash_class *class = hash_of(what->scheme);
-	size_t hash_n = class ? class->desc >> BR_HASHDESC_OUT_OFF & BR_HASHDESC_OUT_MASK : 0;
-	unsigned char hash[64];
-	br_hash_compat_context context;
+	unsigned char hashed[64];
+	struct hash hash;
 
-	if (!class || (what->hashed && what->text.n != hash_n))
+	if (!hash_of(what->scheme >> 8, &hash) || (what->hashed && what->text.n != hash_size(&hash)))
 		return 0;
-	if (what->hashed) {
-		memcpy(hash, what->text.at, hash_n);
-	} else {
-		class->init(&context.vtable);
-		class->update(&context.vtable, what->text.at, what->text.n);
-		class->out(&context.vtable, hash);
-	}
+	if (what->hashed)
+		memcpy(hashed, what->text.at, what->text.n);
+	else
+		hash_text(&hash, what->text, hashed);
 	if ((what->scheme & 0xff) == 1 && key->kind == X509_KEY_RSA)
-		return sign_rsa(key, oid_of(what->scheme), hash, hash_n, out, room);
+		return sign_rsa(key, hash.oid, hashed, hash_size(&hash), out, room);
 	if ((what->scheme & 0xff) == 3 && key->kind == X509_KEY_EC)
-		return sign_ec(key, class, hash, out, room);
+		return sign_ec(key, hash.class, hashed, out, room);
 	return 0;
+}
+
+static unsigned hash_number(enum x509_signature kind)
+{
+	switch (kind) {
+	case X509_RSA_SHA256:
+	case X509_ECDSA_SHA256:
+		return br_sha256_ID;
+	case X509_RSA_SHA384:
+	case X509_ECDSA_SHA384:
+		return br_sha384_ID;
+	case X509_RSA_SHA512:
+	case X509_ECDSA_SHA512:
+		return br_sha512_ID;
+	default:
+		return 0;
+	}
+}
+
+bool engine_check_signature(
+	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature)
+{
+	unsigned char computed[64], signed_hash[64];
+	struct hash hash;
+	br_x509_pkey public;
+	size_t n;
+
+	if (!hash_of(hash_number(kind), &hash) || !key_in_library_form(key, &public))
+		return false;
+	n = hash_size(&hash);
+	hash_text(&hash, text, computed);
+	if (public.key_type == BR_KEYTYPE_EC)
+		return br_ecdsa_vrfy_asn1_get_default()(
+				   br_ec_get_default(), computed, n, &public.key.ec, signature.at, signature.n) == 1;
+	return br_rsa_pkcs1_vrfy_get_default()(
+			   signature.at, signature.n, hash.oid, n, &public.key.rsa, signed_hash) == 1 &&
+		   memcmp(computed, signed_hash, n) == 0;
 }
 
 static bool point_fits(const struct x509_private_key *key, const struct x509_public_key *public_key)

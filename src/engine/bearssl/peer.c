@@ -26,7 +26,7 @@ static void start_chain(const br_x509_class **ctx, const char *server_name)
 static void start_cert(const br_x509_class **ctx, uint32_t length)
 {
 	struct peer_chain *peer = of(ctx);
-	if (peer->n == ENGINE_CHAIN_MAX || length > sizeof peer->bytes - peer->used) {
+	if (peer->n == X509_CHAIN_MAX || length > sizeof peer->bytes - peer->used) {
 		peer->too_large = true;
 		return;
 	}
@@ -52,35 +52,6 @@ static void end_cert(const br_x509_class **ctx)
 	(void)ctx;
 }
 
-/* The leaf's key in the library's form; false for kinds that it cannot use. */
-static bool take_key(struct peer_chain *peer)
-{
-	const struct x509_public_key *key = &peer->leaf.key;
-
-	switch (key->kind) {
-	case X509_KEY_RSA:
-		if (key->modulus.n > RSA_BYTES_MAX)
-			return false;
-		peer->key.key_type = BR_KEYTYPE_RSA;
-		peer->key.key.rsa.n = (unsigned char *)(uintptr_t)key->modulus.at;
-		peer->key.key.rsa.nlen = key->modulus.n;
-		peer->key.key.rsa.e = (unsigned char *)(uintptr_t)key->exponent.at;
-		peer->key.key.rsa.elen = key->exponent.n;
-		return true;
-	case X509_KEY_EC:
-		if (!key->curve)
-			return false;
-		peer->key.key_type = BR_KEYTYPE_EC;
-		peer->key.key.ec.curve = (int)key->curve; /* the library's numbers are those of TLS */
-		peer->key.key.ec.q = (unsigned char *)(uintptr_t)key->point.at;
-		peer->key.key.ec.qlen = key->point.n;
-		return true;
-	case X509_KEY_OTHER:
-		break;
-	}
-	return false;
-}
-
 static void judge(struct peer_chain *peer)
 {
 	const struct engine_calls *calls = &owner(peer)->setup->calls;
@@ -93,11 +64,11 @@ static void judge(struct peer_chain *peer)
 		peer->verdict = (struct x509_verdict){ false, ALERT_HANDSHAKE_FAILURE, "no certificate" };
 	else if (!x509_parse(peer->certificates[0], &peer->leaf, &problem))
 		peer->verdict = (struct x509_verdict){ false, ALERT_BAD_CERTIFICATE, problem.reason };
-	else if (!take_key(peer))
-		peer->verdict = (struct x509_verdict){ false, ALERT_UNSUPPORTED_CERTIFICATE,
-			"public key of a kind that is not supported" };
 	else
 		calls->judge(calls->context, peer->certificates, peer->n, &peer->verdict);
+	if (peer->verdict.accepted && !key_in_library_form(&peer->leaf.key, &peer->key))
+		peer->verdict = (struct x509_verdict){ false, ALERT_UNSUPPORTED_CERTIFICATE,
+			"public key of a kind that is not supported" };
 }
 
 static unsigned end_chain(const br_x509_class **ctx)

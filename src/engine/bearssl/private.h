@@ -14,15 +14,16 @@ enum {
 	STRAY_RECORDS_MAX = 32,  /* empty records and warning alerts in a row that are put up with */
 	HANDSHAKES_AFTER_MAX =
 		4, /* handshake records after the handshake (attempts to renegotiate) that are answered */
-	RSA_BYTES_MAX = 512 /* of a modulus: the largest the library takes */
+	RSA_BYTES_MAX = 512, /* of a modulus: the largest the library takes */
+	RSA_EXPONENT_MAX = 8 /* bytes of a public exponent */
 };
 
 /* The peer's chain, collected while the library hands it over piece by piece. */
 struct peer_chain {
 	const br_x509_class *vtable; /* first, as the library wants it */
-	unsigned char bytes[ENGINE_CHAIN_BYTES];
+	unsigned char bytes[X509_CHAIN_BYTES];
 	size_t used;
-	struct bytes certificates[ENGINE_CHAIN_MAX];
+	struct bytes certificates[X509_CHAIN_MAX];
 	size_t n;
 	bool too_large;
 	struct x509_certificate leaf;
@@ -46,7 +47,7 @@ struct bearssl {
 	const br_ssl_server_policy_class *policy;
 	const struct engine_pair *pair;
 	bool nothing_to_choose; /* no pair for the name that the client asked for */
-	br_x509_certificate chain[ENGINE_CHAIN_MAX];
+	br_x509_certificate chain[X509_CHAIN_MAX];
 	br_x500_name ca_names[ENGINE_CA_NAMES_MAX];
 
 	/* client: presents pair if the server asks */
@@ -99,6 +100,10 @@ unsigned suites_choose_hash(uint32_t hashes, const struct x509_public_key *);
 /* The suite and scheme for a server with this key; false: nothing in common. */
 bool suites_choose(const br_ssl_server_context *, const struct x509_public_key *, br_ssl_server_choices *);
 const char *suite_name(unsigned suite, unsigned *bits);
+
+/* key.c: a public key in the library's form, pointing where key points; false for kinds that it cannot use.
+ */
+bool key_in_library_form(const struct x509_public_key *key, br_x509_pkey *out);
 
 /* failures.c: what an error number of the library means. */
 void failure_describe(int code, struct engine_failure *);
