@@ -207,8 +207,9 @@ my @of_both = (
 	(map { ['TLS_TIMEOUT', { TLS_TIMEOUT => $_ }, "TLS_TIMEOUT: $_: not a number from 1 to 1000000"] } 'x', '', '0', '-1', '1000001', '99999999999999999999'),
 	['TLS_LINGER', { TLS_LINGER => '5s' }, 'TLS_LINGER: 5s: not a number from 1 to 1000000'],
 	['CIPHERS', { CIPHERS => 'x' }, 'CIPHERS: x: this version cannot do that'],
-	['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3' }, 'TLS_MINVERSION: TLSv1.3: this version cannot do that'],
-	['TLS_MAXVERSION', { TLS_MAXVERSION => 'TLSv1.1' }, 'TLS_MAXVERSION: TLSv1.1: this version cannot do that'],
+	engine() eq 'bearssl' ? ['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3' }, 'TLS_MINVERSION: TLSv1.3: the engine bearssl does not speak it']
+		: ['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3', TLS_MAXVERSION => 'TLSv1.2' }, 'TLS_MINVERSION is above TLS_MAXVERSION'],
+	['TLS_MAXVERSION', { TLS_MAXVERSION => 'TLSv1.1' }, 'TLS_MAXVERSION: TLSv1.1: value not understood'],
 	['SSL_USER without SSL_UID', { SSL_USER => 'nobody' }, 'unable to use SSL_USER: names are looked up by sslserver and sslclient only: set SSL_UID and SSL_GID'],
 	['TLS_UID', { TLS_UID => 'x' }, 'unable to use TLS_UID: not a number'],
 	['a chroot that is not there', { SSL_CHROOT => $gone }, $> == 0 ? "unable to chroot to $gone: No such file or directory" : 'unable to use SSL_CHROOT: only root can change its root directory'],

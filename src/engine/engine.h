@@ -18,6 +18,9 @@ enum {
 	ENGINE_CA_NAMES_BYTES = 60000         /* and bytes in all of them (RFC 5246 7.4.4 has room for 65535) */
 };
 
+/* Protocol versions by their number on the wire (RFC 5246 A.1, RFC 8446 4.2.1). */
+enum { ENGINE_TLS12 = 0x0303, ENGINE_TLS13 = 0x0304 };
+
 /* Alert descriptions that are sent by name (RFC 5246 7.2, RFC 6066, RFC 7301). */
 enum {
 	ALERT_CLOSE_NOTIFY = 0,
@@ -62,7 +65,8 @@ struct engine_pair {
 /* What is to be signed. */
 struct engine_to_sign {
 	unsigned scheme; /* TLS SignatureScheme (RFC 8446 4.2.3: 0x0403 …) */
-	bool hashed;     /* text is the hash already; else the message itself */
+	bool hashed; /* text is the hash already (RSA-PSS: or the whole encoded block, as long as the modulus);
+				  * else the message itself */
 	struct bytes text;
 };
 
@@ -88,6 +92,8 @@ enum engine_asking { ENGINE_ASK_NOTHING, ENGINE_ASK, ENGINE_DEMAND };
 
 struct engine_setup {
 	bool client;
+	unsigned oldest,
+		newest;            /* protocol versions, within those of the engine: ENGINE_TLS12 .. class->newest */
 	const char *send_name; /* clients: server_name extension (RFC 6066 3); NULL: do not send one */
 	/* Servers: whether a certificate is asked for (none, or one that judge() accepts) or demanded; names of
 	 * CAs to send, each a DER Name. */
@@ -120,6 +126,7 @@ struct engine;
 
 struct engine_class {
 	const char *name; /* "bearssl" */
+	unsigned newest;  /* protocol version that it speaks; all speak ENGINE_TLS12 */
 
 	/* Gets ready for one connection. False: failure() says why. The setup must outlive the connection. */
 	bool (*start)(struct engine *, const struct engine_setup *);

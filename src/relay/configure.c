@@ -7,6 +7,25 @@
 #include "conf.h"
 #include "relay/configuration.h"
 
+/* Which protocol versions: the newest is the best one has, the oldest a promise. */
+static bool read_versions(struct relay_configuration *c, struct relay_problem *problem)
+{
+	static const char *const words[] = { "TLSv1.2", "TLSv1.3", "", NULL };
+	static const unsigned numbers[] = { ENGINE_TLS12, ENGINE_TLS13, 0 };
+	const struct engine_class *class = engine_of_program()->class;
+	unsigned oldest = 2, newest = 2;
+
+	if (!setting_word("TLS_MINVERSION", words, &oldest, problem) ||
+		!setting_word("TLS_MAXVERSION", words, &newest, problem))
+		return false;
+	c->oldest = numbers[oldest] ? numbers[oldest] : ENGINE_TLS12;
+	c->newest = numbers[newest] && numbers[newest] < class->newest ? numbers[newest] : class->newest;
+	if (c->oldest > class->newest)
+		return configuration_refuse(
+			problem, "TLS_MINVERSION: %s: the engine %s does not speak it", words[oldest], class->name);
+	return c->oldest <= c->newest || configuration_refuse(problem, "TLS_MINVERSION is above TLS_MAXVERSION");
+}
+
 static bool read_settings(
 	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
 {
@@ -19,7 +38,7 @@ static bool read_settings(
 	if (!setting_word("TLS_CLOSE", closes, &close, problem) ||
 		!setting_word("TLS_REPORT", reports, &report, problem) ||
 		!setting_number("TLS_TIMEOUT", 1, 1000000, &c->handshake_s, problem) ||
-		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem))
+		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem) || !read_versions(c, problem))
 		return false;
 	c->close = (enum relay_close)close;
 	c->full_report = report == 1;
@@ -95,6 +114,8 @@ static void judge(void *context, const struct bytes *chain, size_t n, struct x50
 void relay_engine_setup(struct relay_configuration *c, bool client, struct engine_setup *setup)
 {
 	*setup = (struct engine_setup){ .client = client,
+		.oldest = c->oldest,
+		.newest = c->newest,
 		.send_name = c->send_name,
 		.asking = c->asking,
 		.ca_names = c->ca_names,

@@ -14,7 +14,6 @@ enum {
 	RECORD_PLAIN_MAX = 16384
 };
 enum { EXTENSION_SERVER_NAME = 0, EXTENSION_ALPN = 16, EXTENSION_SUPPORTED_VERSIONS = 43 };
-enum { TLS12 = 0x0303 };
 
 static enum hello_result refuse(struct hello *hello, int alert, const char *words)
 {
@@ -126,7 +125,17 @@ static enum hello_result read_alpn(struct bytes extension, struct hello *hello)
 	return HELLO_DONE;
 }
 
-static enum hello_result read_versions(struct bytes extension, struct hello *hello)
+static enum hello_result no_version(const struct hello_reader *reader, struct hello *hello)
+{
+	return refuse(hello, ALERT_PROTOCOL_VERSION,
+		reader->oldest > ENGINE_TLS12   ? "client does not speak TLS 1.3"
+		: reader->newest < ENGINE_TLS13 ? "client does not speak TLS 1.2"
+										: "client speaks neither TLS 1.2 nor TLS 1.3");
+}
+
+/* RFC 8446 4.2.1; among those that it lists there may be some that do not exist (RFC 8701). */
+static enum hello_result read_versions(
+	const struct hello_reader *reader, struct bytes extension, struct hello *hello)
 {
 	struct bytes list;
 	unsigned version;
@@ -134,16 +143,18 @@ static enum hello_result read_versions(struct bytes extension, struct hello *hel
 	if (!take_vector(&extension, 1, &list) || extension.n || !list.n || list.n % 2)
 		return malformed(hello);
 	while (take_number(&list, 2, &version))
-		if (version == TLS12)
+		if (version >= reader->oldest && version <= reader->newest)
 			return HELLO_DONE;
-	return refuse(hello, ALERT_PROTOCOL_VERSION, "client does not speak TLS 1.2");
+	return no_version(reader, hello);
 }
 
-static enum hello_result read_extensions(struct bytes all, struct hello *hello)
+static enum hello_result read_extensions(
+	const struct hello_reader *reader, struct bytes all, struct hello *hello)
 {
 	unsigned char seen[65536 / 8] = { 0 };
 	struct bytes extension;
 	unsigned type;
+	bool lists_versions = false;
 	enum hello_result result = HELLO_DONE;
 
 	while (all.n && result == HELLO_DONE) {
@@ -157,12 +168,15 @@ static enum hello_result read_extensions(struct bytes all, struct hello *hello)
 		else if (type == EXTENSION_ALPN)
 			result = read_alpn(extension, hello);
 		else if (type == EXTENSION_SUPPORTED_VERSIONS)
-			result = read_versions(extension, hello);
+			result = read_versions(reader, extension, hello);
+		lists_versions |= type == EXTENSION_SUPPORTED_VERSIONS;
 	}
+	if (result == HELLO_DONE && !lists_versions && reader->oldest > ENGINE_TLS12)
+		return no_version(reader, hello);
 	return result;
 }
 
-static enum hello_result parse(struct bytes message, struct hello *hello)
+static enum hello_result parse(const struct hello_reader *reader, struct bytes message, struct hello *hello)
 {
 	struct bytes random, session, suites, compression, extensions;
 	unsigned version;
@@ -171,15 +185,14 @@ static enum hello_result parse(struct bytes message, struct hello *hello)
 		!take_vector(&message, 1, &session) || session.n > 32 || !take_vector(&message, 2, &suites) ||
 		!suites.n || suites.n % 2 || !take_vector(&message, 1, &compression) || !compression.n)
 		return malformed(hello);
-	if (version < TLS12)
+	if (version < ENGINE_TLS12)
 		return refuse(hello, ALERT_PROTOCOL_VERSION, "client speaks no TLS version above 1.1");
 	if (!memchr(compression.at, 0, compression.n))
 		return refuse(hello, ALERT_ILLEGAL_PARAMETER, "client insists on compression");
-	if (!message.n)
-		return HELLO_DONE;
-	if (!take_vector(&message, 2, &extensions) || message.n)
+	extensions = (struct bytes){ NULL, 0 };
+	if (message.n && (!take_vector(&message, 2, &extensions) || message.n))
 		return malformed(hello);
-	return read_extensions(extensions, hello);
+	return read_extensions(reader, extensions, hello);
 }
 
 /* ---- records ---- */
@@ -228,7 +241,7 @@ static enum hello_result examine(struct hello_reader *reader, struct hello *hell
 		return HELLO_MORE;
 	if (reader->n > 4 + length || reader->record_left)
 		return refuse(hello, ALERT_UNEXPECTED_MESSAGE, "more in the record than the ClientHello");
-	return parse((struct bytes){ m + 4, length }, hello);
+	return parse(reader, (struct bytes){ m + 4, length }, hello);
 }
 
 enum hello_result hello_read(

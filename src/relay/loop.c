@@ -154,6 +154,8 @@ static void set_up(struct loop *l, const struct relay *relay, struct relay_end *
 	l->engine = relay->engine;
 	l->class = relay->engine->class;
 	l->hello_done = relay->client;
+	l->reader.oldest = relay->configuration->oldest;
+	l->reader.newest = relay->configuration->newest;
 	port_open(&l->net_in, relay->net_in);
 	port_open(&l->net_out, relay->net_out == relay->net_in ? dup(relay->net_out) : relay->net_out);
 	port_open(&l->plain_in, relay->plain_in);

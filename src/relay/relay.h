@@ -38,6 +38,7 @@ struct relay_configuration {
 	struct bytes ca_names[ENGINE_CA_NAMES_MAX]; /* servers: names of CAs to send */
 	size_t n_ca_names;
 
+	unsigned oldest, newest; /* protocol versions: ENGINE_TLS12 … */
 	enum relay_close close;
 	unsigned handshake_s, linger_s;
 	bool full_report;
@@ -83,6 +84,7 @@ struct hello {
 };
 
 struct hello_reader {
+	unsigned oldest, newest; /* protocol versions, of which the client must know one; set by the caller */
 	unsigned char header[5];
 	size_t header_n;
 	size_t record_left;
@@ -92,8 +94,8 @@ struct hello_reader {
 
 enum hello_result { HELLO_MORE, HELLO_DONE, HELLO_REFUSED };
 
-/* Takes the next n bytes of what a client sends first. Zero the reader before the first call. Bytes after
- * HELLO_DONE are not looked at. */
+/* Takes the next n bytes of what a client sends first. Zero the reader but for the versions before the first
+ * call. Bytes after HELLO_DONE are not looked at. */
 enum hello_result hello_read(struct hello_reader *, const unsigned char *bytes, size_t n, struct hello *);
 
 /* ---- delayed TLS (DESIGN §3, ucspi-tls(7)) ---- */

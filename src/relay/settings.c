@@ -64,8 +64,6 @@ static const struct {
 	const char *harmless[4];
 } unbuilt[] = {
 	{ "CIPHERS", { "" } },
-	{ "TLS_MINVERSION", { "", "TLSv1.2" } },
-	{ "TLS_MAXVERSION", { "", "TLSv1.2", "TLSv1.3" } },
 	{ "TLS_SNI", { "", "0" } },
 	{ "TLS_SNIDIR", { "" } },
 	{ "TLS_ALPN", { "" } },

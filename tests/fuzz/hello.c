@@ -19,6 +19,8 @@ static enum hello_result read_in_pieces(const uint8_t *input, size_t n, size_t p
 	static struct hello_reader reader;
 	enum hello_result result = HELLO_MORE;
 
+	reader.oldest = n % 3 ? ENGINE_TLS12 : ENGINE_TLS13;
+	reader.newest = n % 5 ? ENGINE_TLS13 : reader.oldest;
 	reader.header_n = reader.record_left = reader.n = 0;
 	*hello = (struct hello){ .alert = -1 };
 	while (n && result == HELLO_MORE) {

@@ -290,6 +290,7 @@ static void wipe(struct engine *e)
 
 static const struct engine_class bearssl_class = {
 	.name = "bearssl",
+	.newest = ENGINE_TLS12,
 	.start = start,
 	.record_in = record_in,
 	.record_in_moved = record_in_moved,

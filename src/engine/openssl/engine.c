@@ -326,6 +326,7 @@ static void wipe(struct engine *e)
 
 static const struct engine_class openssl_class = {
 	.name = "openssl",
+	.newest = ENGINE_TLS13,
 	.start = start,
 	.record_in = record_in,
 	.record_in_moved = record_in_moved,

@@ -119,8 +119,8 @@ SSL_CTX *library_context(const struct engine_setup *setup)
 	(void)SSL_CTX_set_max_cert_list(context, HANDSHAKE_MESSAGE_MAX);
 	SSL_CTX_set_security_level(context, 0); /* the lists below are the policy, judge() that of certificates */
 	SSL_CTX_set_verify(context, peer_asked(setup), NULL);
-	if (!SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) ||
-		!SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) || !set_algorithms(context) ||
+	if (!SSL_CTX_set_min_proto_version(context, (int)setup->oldest) ||
+		!SSL_CTX_set_max_proto_version(context, (int)setup->newest) || !set_algorithms(context) ||
 		(setup->n_ca_names && !set_ca_names(context, setup))) {
 		SSL_CTX_free(context);
 		return NULL;
