@@ -152,6 +152,17 @@ struct chain_link {
  */
 void chain_start(const struct chain_link *link, const stralloc *changes, struct chain_problem *problem);
 
+struct tls_link_program {
+	const char *name;
+	enum chain_side side;
+	bool delayed;
+	const struct option *options;
+	const char *usage;
+};
+
+/* A program that is nothing but this link, from its options to what it becomes. */
+_Noreturn void tls_link(const struct tls_link_program *program, int argc, char **argv);
+
 /*
  * Runs "IOPROGRAM -C" as identity, with the environment that a connection's io program will have, and waits. 0 if it is content, else its
  * exit code: it has said why on descriptor 2, unless *problem (doing not NULL) does.
