@@ -228,7 +228,7 @@ size_t engine_key_sign(
 static bool check_rsa(const struct x509_public_key *key, const EVP_MD *hash, const unsigned char *hashed,
 	struct bytes signature)
 {
-	RSA *rsa = key->modulus.n > RSA_BYTES_MAX || key->exponent.n > 8 ? NULL : RSA_new();
+	RSA *rsa = key->modulus.n > RSA_BYTES_MAX || key->exponent.n > RSA_EXPONENT_MAX ? NULL : RSA_new();
 	bool good = rsa && set_public(rsa, key->modulus, key->exponent, NULL) &&
 				RSA_verify(EVP_MD_type(hash), hashed, (unsigned)EVP_MD_size(hash), signature.at,
 					(unsigned)signature.n, rsa) == 1;

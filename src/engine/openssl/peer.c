@@ -68,8 +68,9 @@ static struct x509_verdict refused(int alert, const char *reason)
 
 static bool usable(const struct x509_public_key *key)
 {
-	return key->kind == X509_KEY_RSA ? key->modulus.n <= X509_RSA_BITS_MAX / 8
-									 : key->kind == X509_KEY_EC && key->curve;
+	return key->kind == X509_KEY_RSA
+			   ? key->modulus.n <= X509_RSA_BITS_MAX / 8 && key->exponent.n <= RSA_EXPONENT_MAX
+			   : key->kind == X509_KEY_EC && key->curve;
 }
 
 void peer_judge(struct openssl *o)
@@ -88,7 +89,8 @@ void peer_judge(struct openssl *o)
 		calls->judge(calls->context, o->chain, o->n_chain, &o->verdict);
 	if (o->verdict.accepted && !usable(&o->leaf.key))
 		o->verdict = refused(ALERT_UNSUPPORTED_CERTIFICATE, "public key of a kind that is not supported");
-	/* In every suite here the peer's key signs (RFC 5246 7.4.2, RFC 8446 4.4.2.2). */
+	/* In every suite here the peer's key signs (RFC 5246 7.4.2, RFC 8446 4.4.2.2), even where nothing else is
+	 * asked. */
 	if (o->verdict.accepted && o->leaf.has_key_usage && !(o->leaf.key_usage & X509_USE_SIGNATURE))
 		o->verdict = refused(ALERT_UNSUPPORTED_CERTIFICATE, "certificate's key may not be used for this");
 }

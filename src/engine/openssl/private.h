@@ -20,8 +20,9 @@ enum {
 	LATE_RECORDS_MAX = 64,    /* records of such, which may hold parts of one */
 	HANDSHAKES_AFTER_MAX = 4, /* attempts to renegotiate that are answered (TLS 1.2) */
 	HANDSHAKE_MESSAGE_MAX =
-		1 << 20,     /* the relay bounds the handshake as a whole, with a better word for it */
-	SECRET_MAX = 64, /* bytes in a traffic secret: a hash */
+		1 << 20,          /* the relay bounds the handshake as a whole, with a better word for it */
+	RSA_EXPONENT_MAX = 8, /* bytes of a public exponent */
+	SECRET_MAX = 64,      /* bytes in a traffic secret: a hash */
 	SEALED_ALERT_MAX = 5 + 8 + 3 + 16
 };
 
