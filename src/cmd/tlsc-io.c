@@ -7,13 +7,11 @@
 
 int main(int argc, char **argv)
 {
-	const struct relay_program program = {
-		.name = "tlsc-io",
+	const struct relay_program program = { .name = "tlsc-io",
 		.client = true,
 		.options = tlsc_io_option_table,
-		.usage =
-			"[ -SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -k server name ] [ -d report ] [ -p pid ] fdr fdw"
-	};
+		.usage = "[ -SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -k server name ] [ -d report ] [ -c control "
+				 "] [ -p pid ] fdr fdw" };
 
 	relay_program(&program, argc, argv);
 }

@@ -7,13 +7,11 @@
 
 int main(int argc, char **argv)
 {
-	const struct relay_program program = {
-		.name = "tlsd-io",
+	const struct relay_program program = { .name = "tlsd-io",
 		.client = false,
 		.options = tlsd_io_option_table,
-		.usage =
-			"[ -SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -d report ] [ -p pid ] fdr fdw"
-	};
+		.usage = "[ -SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -d report ] [ -c control "
+				 "] [ -p pid ] fdr fdw" };
 
 	relay_program(&program, argc, argv);
 }
