@@ -77,7 +77,7 @@ subtest '-p' => sub {
 };
 
 subtest 'TLS_TIME' => sub {
-	my $end = ends($leaf);
+	my ($end) = sort { $a <=> $b } ends($leaf), ends($root);
 	for my $case ([$end, 0], [$end + 1, 1], [0, 1]) {
 		my ($now, $exit) = @$case;
 		my $result = verify({ before => $as_nobody, env => { TLS_TIME => $now } }, $leaf);

@@ -1,0 +1,116 @@
+/*
+ * starttlsc protocol prog…: brings the server on 6 and 7 to TLS, so that prog can speak the protocol from its
+ * beginning and knows nothing of TLS. Under sslclient -y or ucspitlsc it asks for TLS itself; else it stands
+ * before tlsc, and regreet after it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "chain/chain.h"
+#include "net/net.h"
+#include "starttls/starttls.h"
+
+static const char program[] = "starttlsc";
+static const char usage[] = "[ -T seconds ] [ -n name ] protocol prog";
+
+struct options {
+	unsigned seconds;
+	const char *name;
+};
+
+static const struct option table[] = {
+	{ 'T', OPTION_NUMBER, offsetof(struct options, seconds), 0, 1, 86400, "seconds" },
+	{ 'n', OPTION_TEXT, offsetof(struct options, name), 0, 0, 0, NULL },
+	{ 0, OPTION_END, 0, 0, 0, 0, NULL },
+};
+
+/* Some protocols name the server, others the client. */
+static void choose_name(
+	const struct starttls_client *protocol, const char *asked, char name[STARTTLS_NAME_MAX + 1])
+{
+	if (!asked && starttls_client_wants_peer(protocol)) {
+		asked = getenv("TLS_PEERNAME");
+		if (!asked)
+			net_usage(program, "this protocol needs the name of the server: -n or TLS_PEERNAME", usage);
+	}
+	if (!starttls_own_name(asked, name))
+		net_usage(program, "-n (or TLS_PEERNAME) must be a host name", usage);
+}
+
+static _Noreturn void become(char *const *prog, const stralloc *changes)
+{
+	struct chain_problem problem;
+
+	chain_exec(prog, changes, &problem);
+	net_die(program, problem.exit_code, problem.doing, problem.object,
+		problem.reason ? problem.reason : strerror(problem.errnum));
+}
+
+/* The child becomes prog, and this process stays to give it the greeting. */
+static void give_greeting(struct starttls_greeting *greeting, const char *protocol)
+{
+	char text[STARTTLS_GREETING_MAX + 2];
+	struct starttls_relay relay = { .relay_input = true, .reading = 6, .writing = 7, .greeting = text };
+	struct starttls_fault fault;
+	bool child;
+	int code;
+
+	memcpy(text, greeting->text, greeting->n);
+	memcpy(text + greeting->n, "\r\n", 2);
+	relay.greeting_n = greeting->n + 2;
+	code = starttls_relay_run(&relay, program, &child, &fault);
+	if (!child)
+		_exit(code);
+	if (code < 0)
+		starttls_die(program, protocol, &fault);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .seconds = STARTTLS_DIALOGUE_S };
+	struct starttls_wire wire = { .reading = 6, .writing = 7, .budget = STARTTLS_BUDGET };
+	struct starttls_control control;
+	struct starttls_greeting greeting;
+	struct starttls_fault fault;
+	const struct starttls_client *protocol;
+	char name[STARTTLS_NAME_MAX + 1];
+	stralloc changes = STRALLOC_ZERO;
+	const char *words = NULL;
+	int first;
+
+	if (!chain_open_standard())
+		_exit(EXIT_SYSTEM);
+	first = option_parse(table, &options, argc, argv, &words);
+	if (first < 0 || argc - first < 2)
+		net_usage(program, words, usage);
+	protocol = starttls_client(argv[first]);
+	if (!protocol) {
+		net_log(program, ": fatal: unknown protocol; known: ", starttls_client_names(), NULL);
+		net_usage(program, NULL, usage);
+	}
+	choose_name(protocol, options.name, name);
+	if (fcntl(6, F_GETFD) < 0 || fcntl(7, F_GETFD) < 0)
+		net_usage(program, "descriptors 6 and 7 must be a connection, as tcpclient makes one", usage);
+	if (!starttls_control_find(&control, &words))
+		net_usage(program, words, usage);
+
+	wire.deadline = net_now() + (int64_t)options.seconds * 1000;
+	if (!starttls_client_run(protocol, &wire, name, &greeting, &fault))
+		starttls_die(program, argv[first], &fault);
+	if (!control.there) {
+		if (!(greeting.n ? chain_set(&changes, "STARTTLS_GREETING", greeting.text)
+						 : chain_unset(&changes, "STARTTLS_GREETING")))
+			net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
+		become(argv + first + 1, &changes);
+	}
+	if (!starttls_control_clean(&changes))
+		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
+	if (!starttls_control_switch(&control, 6, 7, &changes, &fault))
+		starttls_die(program, argv[first], &fault);
+	if (greeting.n)
+		give_greeting(&greeting, argv[first]);
+	become(argv + first + 1, &changes);
+}

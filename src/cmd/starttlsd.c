@@ -1,0 +1,134 @@
+/*
+ * starttlsd protocol prog…: speaks the plaintext part of a protocol on 0 and 1, in which the client asks for
+ * TLS, and lets prog, which knows nothing of TLS, serve the rest. Stands behind sslserver -n or ucspitlsd.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "chain/chain.h"
+#include "net/net.h"
+#include "starttls/starttls.h"
+
+static const char program[] = "starttlsd";
+static const char usage[] = "[ -R | -o ] [ -T seconds ] [ -n name ] protocol prog";
+
+struct options {
+	int required;
+	unsigned seconds;
+	const char *name;
+};
+
+static const struct option table[] = {
+	{ 'R', OPTION_SET, offsetof(struct options, required), 1, 0, 0, NULL },
+	{ 'o', OPTION_SET, offsetof(struct options, required), 0, 0, 0, NULL },
+	{ 'T', OPTION_NUMBER, offsetof(struct options, seconds), 0, 1, 86400, "seconds" },
+	{ 'n', OPTION_TEXT, offsetof(struct options, name), 0, 0, 0, NULL },
+	{ 0, OPTION_END, 0, 0, 0, 0, NULL },
+};
+
+/* The index of prog. */
+static int read_options(
+	struct options *options, int argc, char **argv, const struct starttls_server **protocol, char *name)
+{
+	const char *words = NULL;
+	int first = option_parse(table, options, argc, argv, &words);
+
+	if (first < 0 || argc - first < 2)
+		net_usage(program, words, usage);
+	*protocol = starttls_server(argv[first]);
+	if (!*protocol) {
+		net_log(program, ": fatal: unknown protocol; known: ", starttls_server_names(), NULL);
+		net_usage(program, NULL, usage);
+	}
+	if (!options->required && !starttls_server_may_offer(*protocol))
+		net_usage(program, "with this protocol TLS can only be required, not with -o", usage);
+	if (!starttls_own_name(options->name, name))
+		net_usage(program, "-n must be a host name", usage);
+	return first + 1;
+}
+
+static void find_tls(struct starttls_control *control)
+{
+	const char *words = NULL;
+	struct stat s;
+
+	if (!starttls_control_find(control, &words))
+		net_usage(program, words, usage);
+	if (!control->there)
+		net_usage(program, "SSLCTLFD is not set: run it by sslserver -n or ucspitlsd", usage);
+	if (fstat(0, &s) < 0 || !S_ISSOCK(s.st_mode))
+		net_usage(program, "descriptor 0 must be a socket, as servers make one", usage);
+}
+
+static _Noreturn void die_of(const struct chain_problem *problem)
+{
+	net_die(program, problem->exit_code, problem->doing, problem->object,
+		problem->reason ? problem->reason : strerror(problem->errnum));
+}
+
+/* Becomes prog; where a greeting has to be taken off it, its child does, and this process stays to do that.
+ */
+static _Noreturn void serve(
+	const struct starttls_relay *relay, const char *protocol, char *const *prog, const stralloc *changes)
+{
+	struct starttls_fault fault;
+	struct chain_problem problem;
+	bool child = true;
+
+	if (relay->relay_output) {
+		int code = starttls_relay_run(relay, program, &child, &fault);
+		if (!child)
+			_exit(code);
+		if (code < 0)
+			starttls_die(program, protocol, &fault);
+	}
+	chain_exec(prog, changes, &problem);
+	die_of(&problem);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .required = 1, .seconds = STARTTLS_DIALOGUE_S };
+	struct starttls_wire wire = { .reading = 0, .writing = 1, .budget = STARTTLS_BUDGET };
+	struct starttls_control control;
+	struct starttls_said said;
+	struct starttls_fault fault;
+	char name[STARTTLS_NAME_MAX + 1];
+	struct starttls_relay relay = { .reading = 0, .writing = 1, .said = &said, .name = name };
+	const struct starttls_server *protocol;
+	stralloc changes = STRALLOC_ZERO;
+	enum starttls_outcome outcome;
+	int first;
+
+	if (!chain_open_standard())
+		_exit(EXIT_SYSTEM);
+	first = read_options(&options, argc, argv, &protocol, name);
+	find_tls(&control);
+	if (!starttls_control_clean(&changes))
+		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
+
+	wire.deadline = net_now() + (int64_t)options.seconds * 1000;
+	outcome = starttls_server_run(protocol, &wire, options.required, name, &said, &fault);
+	switch (outcome) {
+	case STARTTLS_FAILED:
+		starttls_die(program, argv[first - 1], &fault);
+	case STARTTLS_ENDED:
+		_exit(0);
+	case STARTTLS_CLEAR:
+		starttls_control_leave(&control);
+		relay.relay_output = starttls_server_swallows(protocol, false);
+		relay.relay_input = said.n > 0;
+		break;
+	case STARTTLS_BEGIN:
+	case STARTTLS_AT_ONCE:
+		said.n = 0; /* a new session: nothing from before counts (RFC 3207 4.2) */
+		if (!starttls_control_switch(&control, 0, 1, &changes, &fault))
+			starttls_die(program, argv[first - 1], &fault);
+		relay.relay_output = outcome == STARTTLS_BEGIN && starttls_server_swallows(protocol, true);
+		break;
+	}
+	relay.swallow = protocol;
+	serve(&relay, argv[first - 1], argv + first, &changes);
+}

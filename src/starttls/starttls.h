@@ -1,0 +1,222 @@
+/*
+ * STARTTLS for programs that know nothing of TLS: the plaintext part of a protocol, up to the byte at which
+ * TLS begins, on either side of a connection; asking the UCSPI-TLS control socket for TLS; the relay that
+ * takes a greeting away from the output of a program or gives one to it; and asking a proxy for a connection.
+ * Line protocols are tables (client.c, server.c) for one engine, binary ones small functions beside them.
+ * Nothing is ever read beyond the last plaintext byte: what a peer sent behind it stays in the socket, is
+ * read as the first TLS record, and fails there. Nothing is allocated; every wait has a deadline.
+ */
+#ifndef STARTTLS_H
+#define STARTTLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <skalibs/stralloc.h>
+
+/* ---- what went wrong ---- */
+
+enum { STARTTLS_SHOWN_MAX = 100 };
+
+struct starttls_fault {
+	int exit_code;        /* EXIT_TLS: the peer's fault; EXIT_SYSTEM */
+	const char *step;     /* "greeting", "STARTTLS", …; of a system failure what was being done */
+	const char *expected; /* NULL: words say it all */
+	const char *words;    /* NULL: "got:" and shown */
+	char shown[STARTTLS_SHOWN_MAX + 4]; /* what came instead, printable, cut */
+	int errnum;                         /* EXIT_SYSTEM */
+};
+
+/*
+ * Says "PROGRAM: error: SUBJECT: step STEP: expected X, got: Y" (or WORDS), or "PROGRAM: fatal: unable to …",
+ * and ends the process with the exit code of the fault.
+ */
+_Noreturn void starttls_die(const char *program, const char *subject, const struct starttls_fault *fault);
+
+/* ---- the connection during a dialogue ---- */
+
+enum {
+	STARTTLS_DIALOGUE_S = 60,  /* -T: for the whole dialogue, unless said otherwise */
+	STARTTLS_BUDGET = 64 << 10 /* bytes that a peer may send in one dialogue */
+};
+
+/* Every function below reads from it at most budget bytes before the deadline. */
+struct starttls_wire {
+	int reading, writing;
+	int64_t deadline; /* monotonic milliseconds, those of net_now() */
+	size_t budget;
+};
+
+/*
+ * After the last words to a peer: ends the sending side, then takes off and throws away what it still sends,
+ * for a moment, as closing with unread bytes could take the words away from it.
+ */
+void starttls_end(const struct starttls_wire *wire);
+
+/* ---- names ---- */
+
+enum { STARTTLS_NAME_MAX = 255 };
+
+/*
+ * What we call ourselves: asked (-n), else TCPLOCALHOST or SSLLOCALHOST, else the name of this machine. False
+ * if asked is no host name or address. Names are of letters, digits, - _ . : [ and ].
+ */
+bool starttls_own_name(const char *asked, char name[STARTTLS_NAME_MAX + 1]);
+
+/* True for such a name, 1 to STARTTLS_NAME_MAX bytes. */
+bool starttls_is_name(const char *text);
+
+/* ---- the client's side ---- */
+
+enum { STARTTLS_GREETING_MAX = 512 };
+
+/* A server's greeting: its last line without CRLF, printable ASCII; n 0: the protocol has none that has to be
+ * given again. */
+struct starttls_greeting {
+	char text[STARTTLS_GREETING_MAX + 1];
+	size_t n;
+};
+
+struct starttls_client; /* a protocol */
+
+/* NULL if there is none of that name; starttls_client_names() lists them. */
+const struct starttls_client *starttls_client(const char *protocol);
+const char *starttls_client_names(void);
+
+/*
+ * The dialogue that brings a server to TLS. name: ours in EHLO, the server's in protocols that name it
+ * (starttls_client_wants_peer). False with *fault.
+ */
+bool starttls_client_run(const struct starttls_client *protocol, struct starttls_wire *wire, const char *name,
+	struct starttls_greeting *greeting, struct starttls_fault *fault);
+bool starttls_client_wants_peer(const struct starttls_client *protocol);
+
+/* ---- the server's side ---- */
+
+enum starttls_outcome {
+	STARTTLS_FAILED,  /* the peer, or the system: *fault */
+	STARTTLS_ENDED,   /* the client has said good-bye, or was refused: no prog */
+	STARTTLS_BEGIN,   /* our positive answer is sent, TLS begins */
+	STARTTLS_AT_ONCE, /* the client speaks TLS without asking: nothing has been said, not even a greeting */
+	STARTTLS_CLEAR    /* offered only: the client goes on in clear, its command is still in the socket */
+};
+
+struct starttls_server;
+
+const struct starttls_server *starttls_server(const char *protocol);
+const char *starttls_server_names(void);
+
+/* False where TLS can only be required: what is said in clear would keep a client from going on. */
+bool starttls_server_may_offer(const struct starttls_server *protocol);
+
+/* What a client said in clear that its next command depends on ("EHLO name\r\n"); n 0: nothing. */
+struct starttls_said {
+	char text[1024];
+	size_t n;
+};
+
+/*
+ * The dialogue in which a client asks for TLS. Without required, it may go on in clear; wire must be a socket
+ * then. name: ours.
+ */
+enum starttls_outcome starttls_server_run(const struct starttls_server *protocol, struct starttls_wire *wire,
+	bool required, const char *name, struct starttls_said *said, struct starttls_fault *fault);
+
+/* ---- UCSPI-TLS, the program's side (ucspi-tls(7)) ---- */
+
+struct starttls_control {
+	bool there; /* SSLCTLFD is set */
+	int control, reading, writing;
+};
+
+/* From SSLCTLFD, SSLREADFD and SSLWRITEFD. False with words if they are not what they should be. */
+bool starttls_control_find(struct starttls_control *control, const char **words);
+
+/*
+ * Asks for TLS, waits for the handshake and for the report, which goes into changes, and puts cleartext in
+ * the place of the two descriptors given. False with exit code EXIT_TLS, and nothing to say, if there was no
+ * handshake: the io program has said why.
+ */
+bool starttls_control_switch(const struct starttls_control *control, int reading, int writing,
+	stralloc *changes, struct starttls_fault *fault);
+
+/* Closes all three: no TLS is wanted. */
+void starttls_control_leave(const struct starttls_control *control);
+
+/* Removes the four variables of UCSPI-TLS. False: no memory. */
+bool starttls_control_clean(stralloc *changes);
+
+/* ---- the relay ---- */
+
+struct starttls_relay {
+	/* Input of prog; a direction that is not relayed (relay_input, relay_output) is prog's own. */
+	bool relay_input, relay_output;
+	int reading, writing; /* the connection, and where prog has it: 0 and 1, or 6 and 7 */
+	/* Given to prog before anything else, with CRLF at its end; n 0: nothing. */
+	const char *greeting;
+	size_t greeting_n;
+	/*
+	 * The server's protocol whose greeting is taken off prog's output if it is positive (else it is passed
+	 * on), NULL: none; then what the client said already is said to prog, and its answer taken off.
+	 */
+	const struct starttls_server *swallow;
+	const struct starttls_said *said;
+	const char *name; /* ours, for a farewell */
+};
+
+/* True if prog has a greeting that must be taken off; not after TLS where the protocol's greeting comes
+ * again. */
+bool starttls_server_swallows(const struct starttls_server *protocol, bool after_tls);
+
+/*
+ * Forks; the child becomes prog, and this process copies until prog has ended and what it wrote is delivered.
+ * SIGTERM, SIGHUP and SIGINT sent to this process alone are passed on. Returns prog's exit code, or 128 + n
+ * if signal n ended it; the child returns -1 with *fault if it could not prepare, 0 to have prog executed.
+ * *child says which of the two it is.
+ */
+int starttls_relay_run(
+	const struct starttls_relay *relay, const char *program, bool *child, struct starttls_fault *fault);
+
+/* ---- proxies ---- */
+
+enum { PROXY_SECRET_MAX = 512 };
+
+/* A user and a password. The caller wipes it with starttls_wipe. */
+struct proxy_user {
+	char text[PROXY_SECRET_MAX + 1]; /* "user:password" */
+	size_t n;                        /* 0: none */
+};
+
+/* The first line of a file, or of a descriptor if file is NULL. False with *words. */
+bool proxy_read_user(const char *file, int fd, struct proxy_user *user, const char **words);
+void starttls_wipe(void *secret, size_t n);
+
+/* A host name (letters, digits, - _ .) or an IP literal, brackets not included; and a port, 1 to 65535. */
+bool proxy_is_host(const char *host);
+
+/* CONNECT (RFC 9110 9.3.6), with Basic authentication (RFC 7617) if there is a user. False with *fault. */
+bool proxy_http(struct starttls_wire *wire, const char *host, unsigned port, const struct proxy_user *user,
+	struct starttls_fault *fault);
+
+/* SOCKS version 5 (RFC 1928, RFC 1929). False with *fault. */
+bool proxy_socks5(struct starttls_wire *wire, const char *host, unsigned port, const struct proxy_user *user,
+	struct starttls_fault *fault);
+
+/* A program that asks a proxy: [-a file | -A fd] [-T seconds] host port prog. */
+struct proxy_link {
+	const char *program, *host;
+	unsigned port;
+	struct proxy_user user;
+	struct starttls_wire wire; /* 6 and 7 */
+	char *const *prog;
+};
+
+/* The command line, and user and password. What is wrong with them is said, and ends with exit 100, or 96
+ * where a file cannot be read. */
+void proxy_link_read(struct proxy_link *link, const char *program, int argc, char **argv);
+
+/* Wipes the password, sets TLS_PEERNAME to the host if it is not set, so that tlsc checks the right name, and
+ * becomes prog. */
+_Noreturn void proxy_link_become_prog(struct proxy_link *link);
+
+#endif
