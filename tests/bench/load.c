@@ -1,23 +1,32 @@
 /*
- * The TLS client of package/bench: TLS 1.2, no resumption, AES-128-GCM; tests/bench/prog.c is at the other
- * end. load connect  PORT COUNT             connections one after the other, one byte there and back on each;
- * says the key exchange load echo     PORT COUNT PID…        round trips of a byte on one connection load
- * idle     PORT COUNT PID…        that many connections at the same time load send     PORT SIZE BYTES PID…
- * BYTES to the server in writes of SIZE load receive  PORT SIZE BYTES PID…   BYTES from the server, whose
- * program writes SIZE at a time PID: the roots of the server's process trees. Of each process below them a
- * line says name, processor time used meanwhile (ns), and proportional set size (KiB; 0 if it may not be
- * read) before and after. Times are those of the processor clocks, not ticks.
+ * The TLS client of package/bench: TLS 1.2, or 1.3 with -3; no resumption, AES-128-GCM; tests/bench/prog.c is
+ * at the other end.
+ *
+ *   load [-3] connect  PORT COUNT            connections one after the other, one byte there and back on each
+ *   load [-3] echo     PORT COUNT PID...     round trips of a byte on one connection
+ *   load [-3] idle     PORT COUNT PID...     that many connections at the same time
+ *   load [-3] send     PORT SIZE BYTES PID...     BYTES to the server in writes of SIZE
+ *   load [-3] receive  PORT SIZE BYTES PID...     BYTES from the server, whose program writes SIZE at a time
+ *   load start COUNT CODE PROGRAM...         no connection: runs PROGRAM that often with nothing to read
+ *
+ * PID: the roots of the server's process trees. Of each process below them a line says name, processor time
+ * used meanwhile (ns), and proportional set size (KiB; 0 if it may not be read) before and after. Times are
+ * those of the processor clocks, not ticks. connect says the key exchange, start how long PROGRAM took to
+ * exit with CODE (median, ns).
  */
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <openssl/err.h>
@@ -178,14 +187,15 @@ static SSL_CTX *context;
 static struct sockaddr_in address = { .sin_family = AF_INET };
 static char buffer[SIZE_MAX_OF_WRITE];
 
-static void prepare(const char *port)
+static void prepare(const char *port, int version)
 {
 	address.sin_port = htons((in_port_t)number(port));
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	context = SSL_CTX_new(TLS_client_method());
-	if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) ||
-		!SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) ||
+	if (!context || !SSL_CTX_set_min_proto_version(context, version) ||
+		!SSL_CTX_set_max_proto_version(context, version) ||
 		!SSL_CTX_set_cipher_list(context, "ECDHE-ECDSA-AES128-GCM-SHA256") ||
+		!SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") ||
 		!SSL_CTX_set1_groups_list(context, "X25519:P-256"))
 		die("prepare TLS");
 	(void)SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
@@ -277,6 +287,34 @@ static void measure_echo(unsigned long long count)
 	free(took);
 }
 
+/* Of the program's descriptors, 0 is at its end at once and 2 is not shown. */
+static void measure_start(unsigned long long count, unsigned long long code, char **command)
+{
+	extern char **environ;
+	long long *took = calloc(count, sizeof *took);
+	posix_spawn_file_actions_t actions;
+
+	if (!took || !count || posix_spawn_file_actions_init(&actions) != 0 ||
+		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0) != 0 ||
+		posix_spawn_file_actions_adddup2(&actions, 0, 2) != 0)
+		die("prepare to run a program");
+	for (unsigned long long i = 0; i < count; i++) {
+		long long start = nanoseconds(CLOCK_MONOTONIC);
+		pid_t pid;
+		int status;
+
+		if (posix_spawn(&pid, command[0], &actions, NULL, command, environ) != 0 ||
+			waitpid(pid, &status, 0) != pid)
+			die("run the program");
+		if (!WIFEXITED(status) || (unsigned long long)WEXITSTATUS(status) != code)
+			die("have the program exit as it should");
+		took[i] = nanoseconds(CLOCK_MONOTONIC) - start;
+	}
+	qsort(took, count, sizeof *took, by_value);
+	printf("median %lld\n", took[count / 2]);
+	free(took);
+}
+
 static void measure_idle(unsigned long long count)
 {
 	SSL **all = calloc(count, sizeof(SSL *));
@@ -332,13 +370,25 @@ static void measure_bulk(bool sending, size_t size, unsigned long long bytes)
 
 int main(int argc, char **argv)
 {
-	bool bulk = argc > 1 && (!strcmp(argv[1], "send") || !strcmp(argv[1], "receive"));
-	int first = bulk ? 5 : 4;
+	bool newer = argc > 1 && !strcmp(argv[1], "-3"), bulk;
+	int first;
 
-	if (argc < first || argc - first > ROOTS_MAX || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	argc -= newer;
+	argv += newer;
+	bulk = argc > 1 && (!strcmp(argv[1], "send") || !strcmp(argv[1], "receive"));
+	first = bulk ? 5 : 4;
+	if (argc < first || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		die("understand the arguments");
 	(void)alarm(PATIENCE_S);
-	prepare(argv[2]);
+	if (!strcmp(argv[1], "start")) {
+		if (argc < 5)
+			die("understand the arguments");
+		measure_start(number(argv[2]), number(argv[3]), argv + 4);
+		return fflush(stdout) == 0 ? 0 : 111;
+	}
+	if (argc - first > ROOTS_MAX)
+		die("understand the arguments");
+	prepare(argv[2], newer ? TLS1_3_VERSION : TLS1_2_VERSION);
 	for (int i = first; i < argc; i++)
 		roots[n_roots++] = (pid_t)number(argv[i]);
 	if (bulk) {
