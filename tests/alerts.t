@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/lib/peers";
 use Bear;
+use BearTls qw(versions newest cannot);
 use IO::Socket::IP;
 use Peers;
 use POSIX qw(_exit);
@@ -84,7 +85,14 @@ my @refused = (
 	['more behind the ClientHello', [handshake_record(hello() . 'x')], 10, 'more in the record than the ClientHello'],
 	['SSL 3.0', [handshake_record(hello(version => 0x0300))], 70, 'client speaks no TLS version above 1.1'],
 	['TLS 1.0', [handshake_record(hello(version => 0x0301))], 70, 'client speaks no TLS version above 1.1'],
-	['TLS 1.3 only', [handshake_record(hello(extensions => $usual . $versions->(0x0304)))], 70, 'client does not speak TLS 1.2'],
+	newest() eq 'TLSv1.2' ? ['TLS 1.3 only', [handshake_record(hello(extensions => $usual . $versions->(0x0304)))], 70, 'client does not speak TLS 1.2'] : (
+		['TLS 1.1 and 1.4 only', [handshake_record(hello(extensions => $usual . $versions->(0x0302, 0x0305)))], 70, 'client speaks neither TLS 1.2 nor TLS 1.3'],
+		['TLS 1.3 without supported_groups', [handshake_record(hello(suites => [0x1301], extensions => extension(13, pack('n/a*', pack('n*', 0x0403))) . $versions->(0x0304)))], 109,
+			'no cipher suite, curve or signature algorithm in common'],
+		['TLS 1.3 without signature_algorithms', [handshake_record(hello(suites => [0x1301], extensions => extension(10, pack('n/a*', pack('n*', 29))) .
+			extension(51, pack('n/a*', pack('n n/a*', 29, "\11" . "\0" x 31))) . $versions->(0x0304)))], 109, 'client names no signature algorithm'],
+		['TLS 1.3, a key share of 31 bytes', [handshake_record(hello(suites => [0x1301], extensions => $usual . extension(51, pack('n/a*', pack('n n/a*', 29, 'x' x 31))) .
+			$versions->(0x0304)))], 47, 'key share of the peer is no point on its curve']),
 	['an empty list of versions', [handshake_record(hello(extensions => $usual . extension(43, "\0")))], 50, 'malformed ClientHello'],
 	['no suite in common', [handshake_record(hello(suites => [0x002f, 0x0035]))], 40, 'no cipher suite, curve or signature algorithm in common'],
 	['no suite at all', [handshake_record(hello(suites => []))], 50, 'malformed ClientHello'],
@@ -116,6 +124,16 @@ subtest 'ClientHello' => sub {
 		logged($server, $before, qr/$from$words/, $name);
 	}
 	$server->stop;
+	if (newest() ne 'TLSv1.2') {
+		for my $case ([{ TLS_MAXVERSION => 'TLSv1.2' }, $versions->(0x0304), '2'], [{ TLS_MINVERSION => 'TLSv1.3' }, $versions->(0x0303), '3'], [{ TLS_MINVERSION => 'TLSv1.3' }, '', '3']) {
+			my ($env, $list, $minor) = @$case;
+			$server = server($env, '-T', '8');
+			my $before = length $server->log;
+			is(alert_in(exchange($server->{port}, handshake_record(hello(extensions => $usual . $list)))), 70, join('=', %$env) . ': another version');
+			logged($server, $before, qr/${from}client does not speak TLS 1\.$minor/, join '=', %$env);
+			$server->stop;
+		}
+	}
 };
 
 subtest 'ClientHello in pieces' => sub {
@@ -127,7 +145,7 @@ subtest 'ClientHello in pieces' => sub {
 	for my $form (@forms) {
 		my ($name, $pieces) = @$form;
 		for my $peer (@peers) {
-			my $result = meet({ side => 'server', peer => $peer, app => [qw(readall send 1000)], steps => [qw(send 2000 notify readall)],
+			my $result = meet({ side => 'server', peer => $peer, app => [qw(readall send 1000)], steps => [qw(send 2000 notify readall)], version => newest(),
 				via => sub { return $_[0] eq 'client' && $_[1] == 0 ? $pieces->(substr $_[2], 5) : $_[2] } });
 			like($result->{peer}, qr/received 1000\nend close_notify\n\z/, "$name, $peer");
 			is($result->{exit}, 0, "$name, $peer: exit 0");
@@ -174,7 +192,13 @@ subtest 'what openssl s_client says' => sub {
 	my @cases = (
 		['no common suite', ['-tls1_2', '-cipher', 'AES128-SHA'], undef, qr/sslv3 alert handshake failure/, 'no cipher suite, curve or signature algorithm in common'],
 		['TLS 1.1', ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0'], undef, qr/tlsv1 alert protocol version/, 'client speaks no TLS version above 1.1'],
-		['TLS 1.3', ['-tls1_3'], undef, qr/tlsv1 alert protocol version/, 'client does not speak TLS 1.2'],
+		newest() eq 'TLSv1.2' ? ['TLS 1.3', ['-tls1_3'], undef, qr/tlsv1 alert protocol version/, 'client does not speak TLS 1.2'] : (
+			['TLS 1.3, no common suite', ['-tls1_3', '-ciphersuites', 'TLS_AES_128_CCM_SHA256'], undef, qr/sslv3 alert handshake failure/, 'no cipher suite, curve or signature algorithm in common'],
+			['TLS 1.3, a bad name', ['-tls1_3', '-servername', 'a..b'], undef, qr/sslv3 alert illegal parameter/, 'illegal server name in ClientHello'],
+			['TLS 1.3, Finished changed on the way', ['-tls1_3', '-ign_eof'],
+				sub { my ($n, $i, $r) = @_; substr($r, -1, 1) ^= "\1" if $n eq 'client' && ord $r == 23; return $r }, qr/alert bad record mac/, 'record failed authentication'],
+			['TLS 1.3, a ChangeCipherSpec of two bytes', ['-tls1_3', '-ign_eof'],
+				sub { my ($n, $i, $r) = @_; $r = "\x14\3\3\0\2\1\1" if $n eq 'client' && ord $r == 20; return $r }, qr/alert (unexpected message|decode error|illegal parameter)/, qr/malformed ChangeCipherSpec|unexpected message/]),
 		['a bad name', ['-tls1_2', '-servername', 'a..b'], undef, qr/sslv3 alert illegal parameter/, 'illegal server name in ClientHello'],
 		['ClientHello changed on the way', ['-tls1_2'],
 			sub { my ($n, $i, $r) = @_; substr($r, -1, 1) ^= "\4" if $n eq 'client' && $i == 0; return $r }, qr/tlsv1 alert decrypt error/, 'wrong Finished message'],
@@ -189,6 +213,8 @@ subtest 'what openssl s_client says' => sub {
 	);
 	for my $case (@cases) {
 		my ($name, $options, $hook, $text, $words) = @$case;
+		next if $name eq 'ClientHello changed on the way' && cannot('openssl', 'extended master secret: a handshake changed on the way has other keys, the alert is bad_record_mac');
+		next if $name eq 'a record of another version' && cannot('openssl', 'the alert to a record of another protocol version goes out in that version');
 		my $before = length $server->log;
 		like(s_client($hook ? proxy($server->{port}, $hook) : $server->{port}, @$options), $text, $name);
 		logged($server, $before, qr/$from$words/, $name);
@@ -227,9 +253,11 @@ subtest 'what openssl s_server says' => sub {
 		['message of the wrong type', 'server-p256', [], qr/sslv3 alert unexpected message/, 'unexpected message',
 			sub { my ($n, $i, $r) = @_; substr($r, 5, 1) = "\x10" if $n eq 'server' && ord substr($r, 5, 1) == 14; return $r }],
 	);
-	for my $case (@cases) {
+	for my $case ((map { ["$_->[0], TLSv1.2", $_->[1], ['-tls1_2', @{ $_->[2] }], @$_[3 .. $#$_]] } @cases), newest() eq 'TLSv1.2' ? () : map { ["$_->[0], TLSv1.3", $_->[1], ['-tls1_3'], @$_[3 .. $#$_]] }
+		(grep { !$_->[5] } @cases), ['a flight changed on the way', 'server-p256', [], qr/bad record mac/, 'record failed authentication',
+			sub { my ($n, $i, $r) = @_; substr($r, -1, 1) ^= "\1" if $n eq 'server' && ord $r == 23; return $r }]) {
 		my ($name, $certificate, $options, $text, $words, $hook) = @$case;
-		my $server = s_server($certificate, '-tls1_2', @$options);
+		my $server = s_server($certificate, @$options);
 		my $result = our_client($hook ? proxy($server->{port}, $hook) : $server->{port});
 		is($result->{exit}, 98, "$name: exit 98");
 		like($result->{err}, qr/\A$to$words\n\z/, "$name: the log, in one line");
@@ -237,7 +265,7 @@ subtest 'what openssl s_server says' => sub {
 		ok(!$text || defined $server->wait_for_log($text, 5), "$name: the alert") or diag($server->log);
 		$server->stop;
 	}
-	for my $case ([['-tls1_3'], 'protocol_version'], [['-tls1_2', '-cipher', 'AES128-SHA'], 'handshake_failure']) {
+	for my $case ((newest() eq 'TLSv1.2' ? [['-tls1_3'], 'protocol_version'] : [['-tls1_3', '-ciphersuites', 'TLS_AES_128_CCM_SHA256'], 'handshake_failure']), [['-tls1_2', '-cipher', 'AES128-SHA'], 'handshake_failure']) {
 		my ($options, $alert) = @$case;
 		my $server = s_server('server-rsa', @$options);
 		my $result = our_client($server->{port});
@@ -289,7 +317,7 @@ subtest 'servers that are none' => sub {
 		['an extension that was not offered', [flight(server_hello(extensions => extension(16, pack('n/a*', "\2h2"))))], 110,
 			'server answered an extension that was not offered'],
 		['ServerHelloDone first', [handshake_record("\x0e\0\0\0")], 10, 'unexpected message'],
-		['ChangeCipherSpec early', [flight(server_hello()) . pack('C n n/a*', 20, 0x0303, "\1")], 10, qr/unexpected message.*/],
+		['ChangeCipherSpec early', [flight(server_hello(extensions => extension(0xff01, "\0"))) . pack('C n n/a*', 20, 0x0303, "\1")], 10, qr/unexpected message.*/],
 	);
 	for my $case (@cases) {
 		my ($name, $pieces, $alert, $words) = @$case;
@@ -369,10 +397,13 @@ subtest 'alerts of the peer are named' => sub {
 sub everywhere {
 	my ($name, $meeting, $check) = @_;
 	subtest $name => sub {
-		for my $side (@{ $meeting->{sides} || ['server', 'client'] }) {
-			my $result = meet({ peer => 'bearssl', app => [qw(readall pause 100)], %$meeting, side => $side });
-			my $good = ok(!$result->{hung}, "our $side: both ended");
-			$good &= $check->($result, "our $side", $side eq 'server' ? $from : $to) ? 1 : 0;
+		return if ($meeting->{only} // '') eq 'TLSv1.3' && cannot('bearssl', 'TLS 1.3: BearSSL ends with TLS 1.2');
+		for my $form (map { my $version = $_; map { [$version, $_] } @{ $meeting->{sides} || ['server', 'client'] } } grep { ($meeting->{only} // $_) eq $_ } versions()) {
+			my ($version, $side) = @$form;
+			my $words = "our $side, $version";
+			my $result = meet({ peer => $version eq 'TLSv1.2' ? 'bearssl' : 'openssl', version => $version, app => [qw(readall pause 100)], %$meeting, side => $side });
+			my $good = ok(!$result->{hung}, "$words: both ended");
+			$good &= $check->($result, $words, $side eq 'server' ? $from : $to) ? 1 : 0;
 			diag("exit ", $result->{exit} // 'none', "\npeer:\n$result->{peer}ours:\n$result->{log}") unless $good;
 		}
 	};
@@ -388,7 +419,7 @@ sub refused_with {
 }
 
 my $late_hello = unpack 'H*', hello();
-everywhere('a wrong Finished', { peer_env => { PEER_TIMEOUT => 6, PEER_TWIST => 'finished' }, steps => ['readall'] }, refused_with(51, 'wrong Finished message'));
+everywhere('a wrong Finished', { only => 'TLSv1.2', peer_env => { PEER_TIMEOUT => 6, PEER_TWIST => 'finished' }, steps => ['readall'] }, refused_with(51, 'wrong Finished message'));
 everywhere('a flood of empty records', { steps => ['record', 23, '', 2000, 'readall'] }, refused_with(10, 'flood of empty records'));
 everywhere('a flood of warning alerts', { steps => ['record', 21, '015a', 2000, 'readall'] }, refused_with(10, 'flood of warning alerts'));
 everywhere('a flood of both', { steps => [(map { ('record', 21, '015a', 1, 'record', 23, '', 1) } 1 .. 100), 'readall'] }, refused_with(10, qr/flood of .*/));
@@ -403,25 +434,36 @@ for my $form (['in two records', ['record', 21, '01', 1, 'record', 21, '00', 1]]
 		sub { like($_[0]{peer}, qr/(received 300000\nend (close_notify|fin)|end alert (10|50))\n/, "$_[1]: the peer") &
 			ok(($_[0]{exit} // -1) == 0 || $_[0]{exit} == 98 && $_[0]{log} =~ /error: unable to speak TLS/, "$_[1]: exit") });
 }
-everywhere('a few of both do no harm', { app => [qw(readall send 10)], steps => [qw(record 23), '', qw(20 send 1000 record 21 015a 20 send 1000 notify readall)] },
-	sub { is($_[0]{exit}, 0, "$_[1]: exit 0") & like($_[0]{log}, qr/received 2000/, "$_[1]: all of it") & like($_[0]{peer}, qr/received 10\nend close_notify/, "$_[1]: the peer") });
+subtest 'a few warnings' => sub {
+	return if cannot('openssl', 'after the fourth warning alert in a row the connection ends');
+	everywhere('and empty records do no harm', { app => [qw(readall send 10)], steps => [qw(record 23), '', qw(20 send 1000 record 21 015a 20 send 1000 notify readall)] },
+		sub { is($_[0]{exit}, 0, "$_[1]: exit 0") & like($_[0]{log}, qr/received 2000/, "$_[1]: all of it") & like($_[0]{peer}, qr/received 10\nend close_notify/, "$_[1]: the peer") });
+};
 everywhere('a fatal alert is named', { steps => ['record', 21, '0250', 1, 'readall'] },
 	sub { is($_[0]{exit}, 98, "$_[1]: exit 98") & like($_[0]{log}, qr/$_[2]peer sent alert internal_error$/m, "$_[1]: the log") });
 everywhere('a record of unknown type', { %brief, steps => ['record', 99, '00', 1, 'readall'] }, refused_with(10, qr/.+/));
 everywhere('ChangeCipherSpec once more', { %brief, steps => ['record', 20, '01', 1, 'readall'] }, refused_with(10, qr/.+/));
 everywhere('a protected record with 16,385 bytes', { steps => ['record', 23, '00' x 16385, 1, 'readall'] }, refused_with(22, qr/record .+/));
-everywhere('data in clear', { steps => ['plain', '1703030005' . '00' x 5, 'readall'] }, refused_with('2[02]', qr/record .+/));
-everywhere('an alert in clear', { steps => ['plain', '15030300020100', 'readall'] }, refused_with('2[02]', qr/record .+/));
-everywhere('a record of another version', { steps => ['plain', '1703010020' . '00' x 32, 'readall'] }, refused_with(70, 'record of another protocol version'));
+everywhere('data in clear', { steps => ['plain', '1703030005' . '00' x 5, 'readall'] }, refused_with('(2[02]|50)', qr/record .+/));
+everywhere('an alert in clear', { steps => ['plain', '15030300020100', 'readall'] }, refused_with('(2[02]|10)', qr/record .+|unexpected message/));
+# TLS 1.3 does not look at the version of a record (RFC 8446 5.1).
+everywhere('a record of another version', { only => 'TLSv1.2', steps => ['plain', '1703010020' . '00' x 32, 'readall'] }, refused_with(70, 'record of another protocol version'));
 everywhere('not TLS any more', { steps => ['plain', '474554202f0d0a0d0a', 'readall'] }, refused_with('(70|10|22)', qr/.+/));
-everywhere('attempts to renegotiate, without end', { sides => ['server'], steps => ['record', 22, $late_hello, 100, 'readall'] }, refused_with('(10|100)', qr/.*renegotiat.*/));
-everywhere('HelloRequests without end', { sides => ['client'], steps => ['record', 22, '00000000', 100, 'readall'] }, refused_with('(10|100)', qr/.*renegotiat.*/));
+everywhere('attempts to renegotiate, without end', { sides => ['server'], steps => ['record', 22, $late_hello, 100, 'readall'] }, refused_with('(10|100)', qr/.*renegotiat.*|unexpected message/));
+everywhere('HelloRequests without end', { sides => ['client'], steps => ['record', 22, '00000000', 100, 'readall'] }, refused_with('(10|100)', qr/.*renegotiat.*|unexpected message/));
 # The library must not be left waiting for room to refuse each of them, with the network unread and no deadline.
 everywhere('HelloRequests without end in few records', { %brief, timeout => 6, sides => ['client'], steps => ['record', 22, '00000000' x 4000, 4, 'readall'] },
 	refused_with('(10|100)', qr/.+/));
 everywhere('many ClientHellos in few records', { %brief, timeout => 6, sides => ['server'], steps => ['record', 22, $late_hello x 120, 4, 'readall'] },
 	refused_with('(10|100)', qr/.+/));
 everywhere('a handshake message that never comes whole', { %brief, steps => [(map { ('record', 22, '01', 1) } 1 .. 100), 'readall'] }, refused_with('\d+', qr/.+/));
+
+everywhere('KeyUpdates without end', { only => 'TLSv1.3', steps => ['record', 22, '1800000100', 2000, 'readall'] }, refused_with(10, 'flood of handshake messages'));
+everywhere('KeyUpdates that want an answer, without end', { only => 'TLSv1.3', steps => ['record', 22, '1800000101', 2000, 'readall'] },
+	refused_with(10, 'flood of handshake messages'));
+everywhere('a malformed KeyUpdate', { only => 'TLSv1.3', steps => ['record', 22, '1800000102', 1, 'readall'] }, refused_with(47, qr/.+/));
+my $ticket = '04000011' . '00000000' . '00000000' . '00' . '000461626364' . '0000'; # lifetime 0: to be thrown away
+everywhere('tickets without end', { only => 'TLSv1.3', sides => ['client'], steps => ['record', 22, $ticket, 2000, 'readall'] }, refused_with(10, 'flood of handshake messages'));
 
 subtest 'renegotiation by real clients' => sub {
 	for my $peer (@peers) {
@@ -434,8 +476,8 @@ subtest 'renegotiation by real clients' => sub {
 subtest 'a byte changed on the way, after the handshake' => sub {
 	for my $side ('server', 'client') {
 		for my $peer (@peers) {
-			my $result = meet({ side => $side, peer => $peer, app => [qw(readall)], steps => [qw(send 1000 readall)],
-				via => sub { my ($n, $i, $r) = @_; substr($r, -20, 1) ^= "\1" if $n ne $side && ord $r == 23; return $r } });
+			my $result = meet({ side => $side, peer => $peer, version => newest(), app => [qw(readall)], steps => [qw(send 5000 readall)],
+				via => sub { my ($n, $i, $r) = @_; substr($r, -20, 1) ^= "\1" if $n ne $side && ord $r == 23 && length $r > 5000; return $r } });
 			is($result->{exit}, 98, "our $side, $peer: exit 98");
 			like($result->{peer}, qr/end alert 20/, "our $side, $peer: alert bad_record_mac");
 			like($result->{log}, qr/application: received 0/, "our $side, $peer: prog gets nothing of it");

@@ -1,6 +1,8 @@
 #!/usr/bin/perl
 # Client certificates: -y and -Y of tlsd with CAFILE, CADIR, CCAFILE and VERIFYDEPTH, met by clients on OpenSSL and GnuTLS; -y and -Y of tlsc,
-# met by their servers. Who is refused never gets a program started, is told by the right alert, and said in words.
+# met by their servers. Who is refused never gets a program started, is told by the right alert, and said in words. In each protocol version
+# that the engine speaks: with TLS 1.3 a client's handshake is complete before its certificate is judged (RFC 8446 4.4.4), so its program may
+# have started when the refusal comes.
 use strict;
 use warnings;
 use FindBin;
@@ -63,9 +65,11 @@ for my $name ('via', 'deep') {
 my $marker = temporary('started');
 my @show = ('sh', '-c', 'echo started >"$1"; env | LC_ALL=C sort | grep ^SSL_; echo "<end>"', 'sh', $marker);
 
+my $version = newest();    # of the subtests that do not say otherwise
+
 sub server {
 	my ($letters, %env) = @_;
-	return serve({ env => pair('server-p256', %env) }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), @$letters, @show);
+	return serve({ env => pair('server-p256', TLS_MAXVERSION => $version, %env) }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), @$letters, @show);
 }
 
 # What each client does with a pair of files, or without: { exit, out, err }, the words by which it tells of an alert in $told.
@@ -77,7 +81,7 @@ my %clients = (
 	},
 	curl => sub {
 		my ($port, $pair) = @_;
-		return run('curl', '-sS', '--http0.9', '--tls-max', '1.2', '--cacert', $root, $pair ? ('--cert', "$pair.pem", '--key', "$pair.key") : (), "https://localhost:$port/");
+		return run('curl', '-sS', '--http0.9', '--cacert', $root, $pair ? ('--cert', "$pair.pem", '--key', "$pair.key") : (), "https://localhost:$port/");
 	},
 	'gnutls-cli' => sub {
 		my ($port, $pair) = @_;
@@ -91,6 +95,7 @@ my %clients = (
 );
 my %told = (
 	40 => qr/handshake.fail(ure|ed)/i, 45 => qr/certificate.(is.)?expired|\(60\) SSL certificate verification failed/i, 48 => qr/unknown.ca\b|CA is unknown/i,
+	116 => qr/certificate.(is.)?required/i,
 );
 
 # like and unlike for what is long.
@@ -99,15 +104,17 @@ sub silent { my ($text, $pattern, $name) = @_; return ok($text !~ $pattern, $nam
 
 sub status_of { my ($server, $nth) = @_; my @all; wait_until(sub { @all = $server->log =~ /^tcpserver: end \d+ status (\d+)$/mg; @all >= $nth }, 10); return $all[$nth - 1] }
 
-for my $client (sort keys %clients) {
-	subtest "clients: $client" => sub {
+for my $case (map { my $client = $_; map { [$client, $_] } versions() } sort keys %clients) {
+	my $client;
+	($client, $version) = @$case;
+	subtest "clients: $client, $version" => sub {
 		plan skip_all => $no_gnutls if $client eq 'gnutls-cli' && $no_gnutls;
 		my $call = $clients{$client};
 		for my $letter ('-y', '-Y') {
 			my $server = server([$letter], CAFILE => $root);
 			my $n = 0;
 			for my $case (['right', 0], ['rsa', 0], ['p384', 0], ['via with its chain', 0],
-				['none', $letter eq '-y' ? 40 : 0, qr/client presented no certificate|no.*certificate/i],
+				['none', $letter eq '-y' ? $version eq 'TLSv1.2' ? 40 : 116 : 0, qr/client presented no certificate|no.*certificate/i],
 				['expired', 45, qr/certificate has expired/], ['early', 45, qr/certificate is not yet valid/], ['other', 48, qr/certificate is not from a trusted authority/],
 				['self-signed', 48, qr/certificate is not from a trusted authority/], ['via', 48, qr/certificate is not from a trusted authority/]) {
 				my ($kind, $alert, $reason) = @$case;
@@ -127,7 +134,7 @@ for my $client (sort keys %clients) {
 				ok(!-e $marker, "$words: the program never starts");
 				is($status, 98 << 8, "$words: exit code 98");
 				if ($client eq 'gnutls-cli' && $kind =~ /\A(other|self-signed|via)\z/ && $last =~ /no.*certificate/i) {
-					says("$result->{out}$result->{err}", $told{40}, "$words: the client kept it for itself");
+					says("$result->{out}$result->{err}", $told{ $version eq 'TLSv1.2' ? 40 : 116 }, "$words: the client kept it for itself");
 					next;
 				}
 				like($last, qr/\Atlsd-io: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: $reason/, "$words: in words");
@@ -138,6 +145,8 @@ for my $client (sort keys %clients) {
 		}
 	};
 }
+
+$version = newest();
 
 subtest 'nobody is asked without -y or -Y' => sub {
 	my $server = server([], CAFILE => $root);
@@ -176,7 +185,7 @@ while ($both->count) {
 	}
 }
 PERL
-	my $server = server(['-y'], CAFILE => $root);
+	my $server = server(['-y'], CAFILE => $root, TLS_MAXVERSION => 'TLSv1.2');
 	my $n = 0;
 	for my $kind ('right', 'rsa', 'p384') {
 		for my $spoil (0, 1) {
@@ -271,7 +280,8 @@ subtest 'CAFILE, CADIR, CCAFILE' => sub {
 		my $result = $clients{openssl}->($server->{port}, $is{right});
 		my ($shown) = $result->{out} =~ /^Acceptable client certificate CA names\n(.*?)^(?:Client Certificate Types|Requested)/ms;
 		is(join('; ', sort split /\n/, $shown // ''), join('; ', sort map { $name{$_} } @$names), "$name: the names that the client sees");
-		says($result->{out}, qr/^Client Certificate Types: (?=.*RSA sign)(?=.*ECDSA sign)/m, "$name: keys of either kind");
+		says($result->{out}, $version eq 'TLSv1.2' ? qr/^Client Certificate Types: (?=.*RSA sign)(?=.*ECDSA sign)/m
+			: qr/^Requested Signature Algorithms: (?=.*RSA-PSS\+SHA256)(?=.*ECDSA\+SHA256)/m, "$name: keys of either kind");
 		($right ? \&says : \&silent)->($result->{out}, qr/^<end>$/m, "$name: the right one");
 		($other ? \&says : \&silent)->($clients{openssl}->($server->{port}, $is{other})->{out}, qr/^<end>$/m, "$name: one of another CA");
 		$server->stop;
@@ -293,7 +303,7 @@ subtest 'CAFILE, CADIR, CCAFILE' => sub {
 			[{ CCAFILE => $gone, CAFILE => $root }, $gone], [{ CAFILE => $root, VERIFYDEPTH => 'x' }, 'VERIFYDEPTH'], [{ CAFILE => $root, TLS_VERIFY => 'none' }, 'TLS_VERIFY']) {
 			my ($env, $words) = @$bad;
 			my $name = join ' ', 'tlsd-io', $letter, map { "$_=$env->{$_}" =~ s{/\S*/}{}r } sort keys %$env;
-			my $result = run({ env => pair('server-p256', %$env) }, command('tlsd-io'), '-C', $letter, '0', '1');
+			my $result = run({ env => pair('server-p256', %$env) }, command(io_program('tlsd-io')), '-C', $letter, '0', '1');
 			is($result->{exit}, 96, "$name: exit 96");
 			like($result->{err}, qr/\Atlsd-io: fatal: .*\Q$words\E.*\n\z/, 'in words');
 		}
@@ -315,60 +325,68 @@ subtest 'VERIFYDEPTH' => sub {
 sub tlsc {
 	my ($port, $letters, $pair, @prog) = @_;
 	my %own = $pair ? (CERTFILE => "$pair.pem", KEYFILE => "$pair.key") : ();
-	return run({ env => { CAFILE => $root, %own } }, command('tcpclient'), '127.0.0.1', $port, command('tlsc'), @$letters, '-k', 'localhost', @prog);
+	return run({ env => { CAFILE => $root, TLS_MAXVERSION => $version, %own } }, command('tcpclient'), '127.0.0.1', $port, command('tlsc'), @$letters, '-k', 'localhost', @prog);
 }
 
 my @reverse = ('sh', '-c', 'echo started >"$1"; echo abc >&7; read line <&6; echo "$line"', 'sh', $marker);
 
-subtest 'tlsc and openssl s_server' => sub {
-	for my $case (
-		['demanded, right', '-Verify', [], 'right', 1], ['demanded, -y', '-Verify', ['-y'], 'right', 1], ['demanded, RSA', '-Verify', ['-y'], 'rsa', 1],
-		['demanded, P-384', '-Verify', ['-y'], 'p384', 1], ['demanded, through an intermediate', '-Verify', ['-y'], 'via with its chain', 1],
-		['demanded, none', '-Verify', [], undef, 0, 'handshake_failure'], ['demanded, -Y', '-Verify', ['-Y'], 'right', 0, 'handshake_failure'],
-		['demanded, expired', '-Verify', ['-y'], 'expired', 0, 'certificate_expired'], ['demanded, not yet valid', '-Verify', ['-y'], 'early', 0, 'bad_certificate'],
-		['demanded, other CA', '-Verify', ['-y'], 'other', 0, 'unknown_ca'],
-		['asked for, none', '-verify', [], undef, 1], ['asked for, -Y', '-verify', ['-Y'], 'right', 1], ['asked for, right', '-verify', ['-y'], 'right', 1],
-		['not asked for', undef, ['-y'], 'right', 1]) {
-		my ($name, $ask, $letters, $kind, $served, $alert) = @$case;
-		unlink $marker;
-		my $server = s_server({ answers => 1 }, '-rev', '-CAfile', $root, $ask ? ($ask, '3', '-verify_return_error') : ());
-		my $result = tlsc($server->{port}, $letters, $kind && $is{$kind}, @reverse);
-		if ($served) {
-			is($result->{exit}, 0, "$name: exit 0") or diag($result->{err});
-			is($result->{out}, "cba\n", 'has its answer');
-			my $presented = $kind && $ask && "@$letters" ne '-Y';
-			my $leaf = $presented ? openssl('x509', '-in', "$is{$kind}.pem", '-noout', '-subject') =~ s/^subject=//r =~ s/\n//r : '';
-			($presented ? \&says : \&silent)->($server->log . slurp($server->{out}), $presented ? qr/^depth=0 \Q$leaf\E$/m : qr/^depth=0/m, 'as the server saw');
-		} else {
+for my $most (versions()) {
+	subtest "tlsc and openssl s_server, $most" => sub {
+		$version = $most;
+		my $none = $version eq 'TLSv1.2' ? 'handshake_failure' : 'certificate_required';
+		for my $case (
+			['demanded, right', '-Verify', [], 'right', 1], ['demanded, -y', '-Verify', ['-y'], 'right', 1], ['demanded, RSA', '-Verify', ['-y'], 'rsa', 1],
+			['demanded, P-384', '-Verify', ['-y'], 'p384', 1], ['demanded, through an intermediate', '-Verify', ['-y'], 'via with its chain', 1],
+			['demanded, none', '-Verify', [], undef, 0, $none], ['demanded, -Y', '-Verify', ['-Y'], 'right', 0, $none],
+			['demanded, expired', '-Verify', ['-y'], 'expired', 0, 'certificate_expired'], ['demanded, not yet valid', '-Verify', ['-y'], 'early', 0, 'bad_certificate'],
+			['demanded, other CA', '-Verify', ['-y'], 'other', 0, 'unknown_ca'],
+			['asked for, none', '-verify', [], undef, 1], ['asked for, -Y', '-verify', ['-Y'], 'right', 1], ['asked for, right', '-verify', ['-y'], 'right', 1],
+			['not asked for', undef, ['-y'], 'right', 1]) {
+			my ($name, $ask, $letters, $kind, $served, $alert) = @$case;
+			unlink $marker;
+			my $server = s_server({ answers => 1 }, '-rev', '-CAfile', $root, $ask ? ($ask, '3', '-verify_return_error') : ());
+			my $result = tlsc($server->{port}, $letters, $kind && $is{$kind}, @reverse);
+			if ($served) {
+				is($result->{exit}, 0, "$name: exit 0") or diag($result->{err});
+				is($result->{out}, "cba\n", 'has its answer');
+				my $presented = $kind && $ask && "@$letters" ne '-Y';
+				my $leaf = $presented ? openssl('x509', '-in', "$is{$kind}.pem", '-noout', '-subject') =~ s/^subject=//r =~ s/\n//r : '';
+				($presented ? \&says : \&silent)->($server->log . slurp($server->{out}), $presented ? qr/^depth=0 \Q$leaf\E$/m : qr/^depth=0/m, 'as the server saw');
+			} else {
+				is($result->{exit}, 98, "$name: exit 98");
+				like($result->{err}, qr/\Atlsc-io: error: unable to speak TLS to: 127\.0\.0\.1 for pid: \d+: peer sent alert $alert\n\z/, 'in words');
+				ok(!-e $marker, 'the program never starts') if $version eq 'TLSv1.2';
+				is($result->{out} =~ s/\n//r, '', 'it gets nothing');
+			}
+			$server->stop;
+		}
+	};
+
+	subtest "tlsc and gnutls-serv, $most" => sub {
+		$version = $most;
+		plan skip_all => 'no gnutls-serv' unless grep { -x "$_/gnutls-serv" } split /:/, $ENV{PATH};
+		my $server = start('gnutls-serv', '--echo', '-p', '0', '--x509certfile', file('server-rsa.pem'), '--x509keyfile', file('server-rsa.key'), '--x509cafile', $root,
+			'--require-client-cert', '--verify-client-cert');
+		$server->{port} = wait_until(sub { BearTls::listening_port($server->{pid}) }, 5);
+		my @echo = ('sh', '-c', 'echo started >"$1"; echo abc >&7; read line <&6; echo "$line"', 'sh', $marker);
+		for my $kind ('right', 'rsa', 'p384', 'via with its chain') {
+			my $result = tlsc($server->{port}, ['-y'], $is{$kind}, @echo);
+			is($result->{exit}, 0, "$kind: exit 0") or diag($result->{err}, $server->log, slurp($server->{out}));
+			is($result->{out}, "abc\n", 'has its answer');
+		}
+		for my $kind (undef, 'expired', 'other') {
+			unlink $marker;
+			my $result = tlsc($server->{port}, [], $kind && $is{$kind}, @echo);
+			my $name = $kind // 'none';
 			is($result->{exit}, 98, "$name: exit 98");
-			like($result->{err}, qr/\Atlsc-io: error: unable to speak TLS to: 127\.0\.0\.1 for pid: \d+: peer sent alert $alert\n\z/, 'in words');
-			ok(!-e $marker, 'the program never starts');
+			like($result->{err}, qr/\Atlsc-io: error: unable to speak TLS to: 127\.0\.0\.1 for pid: \d+: peer (sent alert \w+|ended the connection during the handshake)\n\z/, 'in words');
+			ok(!-e $marker, 'the program never starts') if $version eq 'TLSv1.2';
+			is($result->{out} =~ s/\n//r, '', 'it gets nothing');
 		}
 		$server->stop;
-	}
-};
-
-subtest 'tlsc and gnutls-serv' => sub {
-	plan skip_all => 'no gnutls-serv' unless grep { -x "$_/gnutls-serv" } split /:/, $ENV{PATH};
-	my $server = start('gnutls-serv', '--echo', '-p', '0', '--x509certfile', file('server-rsa.pem'), '--x509keyfile', file('server-rsa.key'), '--x509cafile', $root,
-		'--require-client-cert', '--verify-client-cert');
-	$server->{port} = wait_until(sub { BearTls::listening_port($server->{pid}) }, 5);
-	my @echo = ('sh', '-c', 'echo started >"$1"; echo abc >&7; read line <&6; echo "$line"', 'sh', $marker);
-	for my $kind ('right', 'rsa', 'p384', 'via with its chain') {
-		my $result = tlsc($server->{port}, ['-y'], $is{$kind}, @echo);
-		is($result->{exit}, 0, "$kind: exit 0") or diag($result->{err}, $server->log, slurp($server->{out}));
-		is($result->{out}, "abc\n", 'has its answer');
-	}
-	for my $kind (undef, 'expired', 'other') {
-		unlink $marker;
-		my $result = tlsc($server->{port}, [], $kind && $is{$kind}, @echo);
-		my $name = $kind // 'none';
-		is($result->{exit}, 98, "$name: exit 98");
-		like($result->{err}, qr/\Atlsc-io: error: unable to speak TLS to: 127\.0\.0\.1 for pid: \d+: peer (sent alert \w+|ended the connection during the handshake)\n\z/, 'in words');
-		ok(!-e $marker, 'the program never starts');
-	}
-	$server->stop;
-};
+	};
+}
+$version = newest();
 
 subtest 'tlsc and tlsd' => sub {
 	my $server = server(['-y'], CAFILE => $root);
@@ -391,11 +409,11 @@ subtest 'what a client cannot present' => sub {
 		[['-y'], { CERTFILE => temporary('gone.pem') }, 'gone\.pem'], [['-y'], { CERTFILE => "$is{right}.pem", KEYFILE => temporary('gone.key') }, 'gone\.key'],
 		[['-y'], { CERTFILE => "$is{right}.pem", KEYFILE => $encrypted }, 'encrypted']) {
 		my ($letters, $env, $words) = @$case;
-		my $result = run({ env => { CAFILE => $root, %$env } }, command('tlsc-io'), '-C', @$letters, '-k', 'localhost', '0', '1');
+		my $result = run({ env => { CAFILE => $root, %$env } }, command(io_program('tlsc-io')), '-C', @$letters, '-k', 'localhost', '0', '1');
 		is($result->{exit}, 96, "tlsc-io @$letters, $words: exit 96");
 		like($result->{err}, qr/\Atlsc-io: fatal: .*$words.*\n\z/, 'in words');
 	}
-	my $result = run({ env => { CAFILE => $root, CERTFILE => temporary('gone.pem') } }, command('tlsc-io'), '-C', '-Y', '-k', 'localhost', '0', '1');
+	my $result = run({ env => { CAFILE => $root, CERTFILE => temporary('gone.pem') } }, command(io_program('tlsc-io')), '-C', '-Y', '-k', 'localhost', '0', '1');
 	is($result->{exit}, 0, 'with -Y nothing of that is looked at');
 };
 

@@ -43,7 +43,7 @@ sub group {
 	return \%group;
 }
 
-sub io_programs { return scalar grep { $_->{name} eq 'tlsd-io' && $_->{state} ne 'Z' } values %{ group($_[0]) } }
+sub io_programs { return scalar grep { $_->{program} eq io_program('tlsd-io') && $_->{state} ne 'Z' } values %{ group($_[0]) } }
 
 sub running { my ($form, $server) = @_; my @all = $server->log =~ /$form->{status}/g; return @all ? $all[-2] : -1 }
 
@@ -56,7 +56,7 @@ sub all_over {
 	my ($form, $server, $name, %expected) = @_;
 	ok(wait_for_running($form, $server, 0, $expected{seconds} || 5), "$name: the listener counts none") or diag($server->log);
 	my $left;
-	wait_until(sub { $left = group($server); delete @$left{ @{ $expected{left} } } if $expected{left}; keys %$left == 1 }, 2);
+	wait_until(sub { $left = group($server); delete @$left{ @{ $expected{left} } } if $expected{left}; keys %$left == 1 }, 10);
 	is(join(', ', map { "$_->{name} $_->{state}" } values %$left), ($form->{name} =~ /^(\w+)/)[0] . ' S', "$name: and nothing is left but itself");
 	my @lines = $server->log =~ /$form->{status}/g;
 	my ($last, $up, $most, $sound) = (shift @lines, 0, 0, 1);
@@ -109,7 +109,7 @@ for my $form (@forms) {
 		is(scalar(keys %$group), 3, 'is two processes besides the listener');
 		is($group->{$prog}{name}, 'cat', 'one is prog');
 		my $io = $group->{ $group->{$prog}{ppid} };
-		is($io->{program}, 'tlsd-io', 'its parent the io program');
+		is($io->{program}, io_program('tlsd-io'), 'its parent the io program');
 		is($io->{ppid}, $server->{pid}, 'whose parent is the listener');
 		like($server->log, qr/ ok $io->{pid} /, 'which knows the connection by that pid');
 		my $children = slurp("/proc/$prog/task/$prog/children");
@@ -245,7 +245,7 @@ for my $form (@forms) {
 
 		my $socket = connect_to($server->{port});
 		wait_until(sub { io_programs($server) == 1 }, 5);
-		my ($io) = grep { $_->{name} eq 'tlsd-io' } values %{ group($server) };
+		my ($io) = grep { $_->{program} eq io_program('tlsd-io') } values %{ group($server) };
 		kill 'KILL', $io->{pid};
 		close $socket;
 		ok(wait_for_running($form, $server, 0), 'an io program that was killed');
@@ -303,7 +303,7 @@ subtest 'descriptor 2 closed at the start' => sub {
 	$server->stop;
 	my $input = spew(temporary('io-input'), "from a file\n");
 	$server = serve({ env => pair('server-p256') }, command('tcpserver'), '-1v', '127.0.0.1', '0', 'sh', '-c', 'exec "$@" 3<"$0" 4>"$0.out" 2>&-', $input,
-		command('tlsd-io'), '3', '4');
+		command(io_program('tlsd-io')), '3', '4');
 	my $client = sslclient({}, ['localhost'], $server->{port}, 'sh', '-c', 'echo to a file >&7; exec 7>&-; exec cat <&6');
 	is($client->{out}, "from a file\n", 'tlsd-io');
 	ok(wait_until(sub { slurp("$input.out") eq "to a file\n" }, 5), 'both ways');
@@ -313,7 +313,7 @@ subtest 'descriptor 2 closed at the start' => sub {
 subtest 'descriptor 0 or 1 of tlsd and tlsd-io closed at the start' => sub {
 	my $marker = temporary('no-connection');
 	for my $closed ([0], [1], [0, 1], [0, 1, 2]) {
-		for my $program (['tlsd', 'touch', $marker], ['tlsd-io', '0', '1']) {
+		for my $program (['tlsd', 'touch', $marker], [io_program('tlsd-io'), '0', '1']) {
 			my ($name, @rest) = @$program;
 			my $result = run({ env => pair('server-p256'), before => closing($closed) }, command($name), @rest);
 			is($result->{exit}, 98, "$name without @$closed: exit 98");

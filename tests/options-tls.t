@@ -18,7 +18,7 @@ my $six = sub { POSIX::dup2(0, 6); POSIX::dup2(0, 7) };
 
 sub refused {
 	my ($program, $words, @arguments) = @_;
-	my $result = run({ before => $six, env => pair('server-rsa', CAFILE => file('root.pem')) }, command($program), @arguments);
+	my $result = run({ before => $six, env => pair('server-rsa', CAFILE => file('root.pem')) }, command(io_program($program)), @arguments);
 	is($result->{exit}, 100, "$program @arguments: exit 100");
 	my $says = defined $words ? "$program: fatal: $words\n" : '';
 	like($result->{err}, qr/\A\Q$says\E$program: usage: $program \[ -.* \Q$usage_end{$program}\E\n\z/, 'in words');
@@ -89,7 +89,7 @@ subtest 'descriptors that are not open' => sub {
 	}
 	for my $case (['tlsd-io', 8, 9], ['tlsd-io', 0, 9], ['tlsd-io', 9, 1], ['tlsc-io', '-k', 'localhost', 8, 9], ['tlsc-io', '-k', 'localhost', 0, 9]) {
 		my ($program, @arguments) = @$case;
-		my $result = run({ in => '', env => pair('server-rsa', CAFILE => file('root.pem')) }, command($program), @arguments);
+		my $result = run({ in => '', env => pair('server-rsa', CAFILE => file('root.pem')) }, command(io_program($program)), @arguments);
 		like($result->{exit}, qr/\A(98|100|111)\z/, "$program @arguments: does not pass for a connection");
 		ok(!$result->{timed_out}, 'and ends');
 		like($result->{err}, qr/\A$program: (error|fatal): .+\n/, 'in words');
@@ -229,7 +229,7 @@ my %good = (CAFILE => file('root.pem'), TLS_PEERNAME => 'localhost');
 subtest 'configuration of servers' => sub {
 	for my $case (@of_servers, @of_both) {
 		my %env = (%{ pair('server-rsa') }, %{ $case->[1] });
-		configuration_refused($case, run({ env => \%env }, command('tlsd-io'), '-C', '0', '1'), 'tlsd-io');
+		configuration_refused($case, run({ env => \%env }, command(io_program('tlsd-io')), '-C', '0', '1'), 'tlsd-io');
 		my ($name) = @$case;
 		next unless $name =~ /\A(a key that is not there|TLS_CLOSE|no certificate|the key of another EC)/;
 		configuration_refused(["tlsd: $name", @$case[1, 2]], run({ env => \%env }, command('tlsd'), 'echo', 'started'), 'tlsd-io') unless $name =~ /another EC/;
@@ -246,7 +246,7 @@ subtest 'configuration of servers' => sub {
 		my $server = serve({ env => { %$env, SSL_UID => 64322 } }, command('sslserver'), '-1', '-u', '64321', '127.0.0.1', '0', 'id', '-u');
 		is(s_client({}, $server->{port}, '-quiet')->{out}, "64321\n", 'which does as it says');
 		$server->stop;
-		$result = run({ env => $env, before => sub { POSIX::setuid(64321) } }, command('tlsd-io'), '-C', '0', '1');
+		$result = run({ env => $env, before => sub { POSIX::setuid(64321) } }, command(io_program('tlsd-io')), '-C', '0', '1');
 		configuration_refused(['a key of root', {}, "unable to read key from $key: Permission denied"], $result, 'tlsd-io');
 	}
 };
@@ -254,7 +254,7 @@ subtest 'configuration of servers' => sub {
 subtest 'configuration of clients' => sub {
 	for my $case (@of_clients, @of_both) {
 		my %env = (%good, %{ $case->[1] });
-		configuration_refused($case, run({ env => \%env }, command('tlsc-io'), '-C', '0', '1'), 'tlsc-io');
+		configuration_refused($case, run({ env => \%env }, command(io_program('tlsc-io')), '-C', '0', '1'), 'tlsc-io');
 		my ($name) = @$case;
 		next unless $name =~ /\A(no name to check|TLS_VERIFY|CAs that are not there|TLS_CLOSE)/;
 		my $server = serve(command('tcpserver'), '-1', '127.0.0.1', '0', 'cat');
@@ -263,20 +263,20 @@ subtest 'configuration of clients' => sub {
 		$server->stop;
 	}
 	for my $level ('chain', 'none') {
-		my $result = run({ env => { %good, TLS_PEERNAME => undef, TLS_VERIFY => $level } }, command('tlsc-io'), '-C', '0', '1');
+		my $result = run({ env => { %good, TLS_PEERNAME => undef, TLS_VERIFY => $level } }, command(io_program('tlsc-io')), '-C', '0', '1');
 		is($result->{exit}, 0, "TLS_VERIFY=$level needs no name");
 	}
-	is(run({ env => { CAFILE => $gone, TLS_VERIFY => 'none' } }, command('tlsc-io'), '-C', '0', '1')->{exit}, 0, 'TLS_VERIFY=none needs no CAs');
-	is(run({ env => \%good }, command('tlsc-io'), '-C', '-k', '::1', '0', '1')->{exit}, 0, 'an address is a name');
+	is(run({ env => { CAFILE => $gone, TLS_VERIFY => 'none' } }, command(io_program('tlsc-io')), '-C', '0', '1')->{exit}, 0, 'TLS_VERIFY=none needs no CAs');
+	is(run({ env => \%good }, command(io_program('tlsc-io')), '-C', '-k', '::1', '0', '1')->{exit}, 0, 'an address is a name');
 };
 
 subtest '-C' => sub {
 	for my $pair ('server-rsa', 'server-p256', 'server-p384') {
-		my $result = run({ env => pair($pair) }, command('tlsd-io'), '-C', '0', '1');
+		my $result = run({ env => pair($pair) }, command(io_program('tlsd-io')), '-C', '0', '1');
 		is($result->{exit}, 0, "tlsd-io -C, $pair: exit 0");
 		is($result->{err} . $result->{out}, '', 'without a word');
 	}
-	my $result = run({ in => "GET / HTTP/1.0\r\n\r\n", env => pair('server-rsa') }, command('tlsd-io'), '-C', '0', '1');
+	my $result = run({ in => "GET / HTTP/1.0\r\n\r\n", env => pair('server-rsa') }, command(io_program('tlsd-io')), '-C', '0', '1');
 	is($result->{exit}, 0, 'nothing is read');
 };
 

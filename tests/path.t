@@ -62,6 +62,7 @@ sub ours {
 sub over_tls {
 	my ($case, $chain, $anchors) = @_;
 	return if $case->{purpose} ne 'server' || defined $case->{time} || exists $case->{tls};
+	return if $case->{title} =~ /\A(an extra that is malformed|a malformed certificate before)/ && cannot('openssl', 'a certificate that cannot be read ends the handshake, even one that the path does not need');
 	my $key = $case->{alert} ? 'leaf' : key_of($case->{chain}[0]);
 	my $server = serve({}, $present, $chain, private_key($key));
 	my %env = (CAFILE => $anchors, %{ $case->{env} }, defined $case->{host} ? (TLS_PEERNAME => $case->{host}) : (TLS_VERIFY => 'chain'));

@@ -19,7 +19,7 @@ my ($user, $group, $io_user, $io_group, $nobody) = (41234, 42345, 45000, 46000, 
 # The programs as they are installed: only to be executed. Where they were built others may have no business.
 my $bin = temporary('bin');
 mkdir $bin, 0755 or die "$bin: $!";
-for my $name (qw(sslserver sslclient tcpserver tcpclient tlsd tlsc tlsd-io tlsc-io)) {
+for my $name (qw(sslserver sslclient tcpserver tcpclient tlsd tlsc), map { io_program($_) } qw(tlsd-io tlsc-io)) {
 	copy(command($name), "$bin/$name") or die "$name: $!";
 	chmod 0711, "$bin/$name";
 }
@@ -141,7 +141,7 @@ for my $case (@cases) {
 		is($seen->{ids}, $listener, 'listener');
 		is($seen->{root}, '/', 'in the root directory of all');
 		is($seen->{Groups}, '', 'without supplementary groups') if $drops;
-		is($io->{program}, 'tlsd-io', 'the parent of prog is the io program');
+		is($io->{program}, io_program('tlsd-io'), 'the parent of prog is the io program');
 		is($io->{PPid}, $server->{pid}, 'whose parent is the listener');
 		is($io->{ids}, $io_ids, 'io program');
 		is($io->{root}, $root || '/', 'its root directory');
@@ -173,9 +173,9 @@ subtest 'before the handshake' => sub {
 	my ($waiting) = split ' ', slurp("/proc/$pid/task/$pid/children");
 	SKIP: {
 		skip 'children are not to be seen here', 3 unless $waiting;
+		ok(wait_until(sub { process($waiting)->{ids} eq "$user $group" }, 5), 'what is to become prog needs none to become somebody else');
 		my $prog = process($waiting);
-		is($prog->{program}, 'sslserver', 'what is to become prog waits');
-		is($prog->{ids}, "$user $group", 'and has become somebody else already');
+		is($prog->{program}, 'sslserver', 'and waits');
 		is($prog->{Groups}, '', 'without supplementary groups');
 	}
 	close $socket;
@@ -188,7 +188,7 @@ subtest 'the order of things' => sub {
 	plan skip_all => 'no strace here' unless defined $probe->{exit} && $probe->{exit} == 0;
 	my $calls = 'openat,open,setgroups,chroot,chdir,setgid,setuid,prctl,prlimit64,setrlimit,read,recvfrom,recvmsg,readv';
 	my $result = run({ in => "GET / HTTP/1.0\r\n\r\n", env => pair('server-p256', KEYFILE => $secret, SSL_UID => $io_user, SSL_GID => $io_group, SSL_CHROOT => $jail) },
-		'strace', '-o', $trace, '-e', "trace=$calls", command('tlsd-io'), '0', '1');
+		'strace', '-o', $trace, '-e', "trace=$calls", command(io_program('tlsd-io')), '0', '1');
 	is($result->{exit}, 98, 'tlsd-io meets something that is not TLS');
 	my @order;
 	for (split /\n/, slurp($trace)) {
@@ -251,7 +251,7 @@ subtest 'clients' => sub {
 			my $prog = wait_until(sub { slurp($client->{out}) =~ /^(\d+)\n/ ? $1 : 0 }, 5) or diag($client->log);
 			my ($seen, $io) = (process($prog), process($client->{pid}));
 			is($seen->{PPid}, $client->{pid}, "$first, $name: the io program is the parent of prog");
-			is($io->{program}, 'tlsc-io', "$first, $name: tlsc-io");
+			is($io->{program}, io_program('tlsc-io'), "$first, $name: tlsc-io");
 			is($io->{ids}, $io_ids, "$first, $name: io program");
 			is($io->{root}, $root || '/', "$first, $name: its root directory");
 			confined($io, "$first, $name");
@@ -313,7 +313,7 @@ subtest 'what nobody can do' => sub {
 	impossible("SSL_CHROOT=$_", undef, [], { SSL_CHROOT => $_ }, '(chroot|SSL_CHROOT)') for temporary('gone'), $secret, '';
 
 	for my $name ('SSL_USER', 'SSL_GROUP') {
-		my $result = run({ env => pair('server-p256', $name => 'daemon') }, command('tlsd-io'), '-C', '0', '1');
+		my $result = run({ env => pair('server-p256', $name => 'daemon') }, command(io_program('tlsd-io')), '-C', '0', '1');
 		is($result->{exit}, 96, "tlsd-io, $name alone: exit 96");
 		like($result->{err}, qr/\Atlsd-io: fatal: .*$name.*\n\z/, 'in words');
 		my $server = serve({ env => pair('server-p256', $name => 'daemon') }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), 'echo', 'started');
@@ -354,7 +354,7 @@ subtest '-C' => sub {
 		['tlsc-io', 0, SSL_CHROOT => $jail]) {
 		my ($program, $exit, %env) = @$case;
 		my $ours = $program eq 'tlsd-io' ? pair('server-p256', KEYFILE => $secret, %env) : { CAFILE => file('root.pem'), TLS_PEERNAME => 'localhost', %env };
-		my $result = run({ env => $ours }, command($program), '-C', '0', '1');
+		my $result = run({ env => $ours }, command(io_program($program)), '-C', '0', '1');
 		is($result->{exit}, $exit, join ' ', "$program -C: exit $exit", %env);
 		like($result->{err}, $exit ? qr/\A\Q$program\E: fatal: .+\n\z/ : qr/\A\z/, $exit ? 'in words' : 'without a word');
 	}
@@ -364,8 +364,8 @@ subtest '-C' => sub {
 subtest 'installed with mode 0711' => sub {
 	my $fifo = temporary('fifo.pem');
 	POSIX::mkfifo($fifo, 0644) or die "$fifo: $!";
-	my $check = start({ before => $becomes_other, env => { CERTFILE => $fifo } }, command('tlsd-io'), '-C', '0', '1');
-	wait_until(sub { process($check->{pid})->{program} eq 'tlsd-io' }, 5);
+	my $check = start({ before => $becomes_other, env => { CERTFILE => $fifo } }, command(io_program('tlsd-io')), '-C', '0', '1');
+	wait_until(sub { process($check->{pid})->{program} eq io_program('tlsd-io') }, 5);
 	my $seen = process($check->{pid});
 	is($seen->{ids}, "$user $user", 'tlsd-io of somebody');
 	is($seen->{owner}, 0, 'is not dumpable while it still reads its configuration');

@@ -51,7 +51,9 @@ subtest 'clients that speak otherwise' => sub {
 	my @cases = (
 		['TLS 1.1 only', ['-tls1_1', @old], 'tlsv1 alert protocol version', 70, 'client speaks no TLS version above 1.1'],
 		['TLS 1.0 only', ['-tls1', @old], 'tlsv1 alert protocol version', 70, 'client speaks no TLS version above 1.1'],
-		['TLS 1.3 only', ['-tls1_3'], 'tlsv1 alert protocol version', 70, 'client does not speak TLS 1.2'],
+		newest() eq 'TLSv1.2' ? ['TLS 1.3 only', ['-tls1_3'], 'tlsv1 alert protocol version', 70, 'client does not speak TLS 1.2'] : (
+			['TLS 1.3, no suite in common', ['-tls1_3', '-ciphersuites', 'TLS_AES_128_CCM_SHA256'], 'sslv3 alert handshake failure', 40, $no_shared],
+			['TLS 1.3, no curve in common', ['-tls1_3', '-curves', 'X448'], 'sslv3 alert handshake failure', 40, $no_shared]),
 		['RSA key exchange only', ['-tls1_2', '-cipher', 'AES128-SHA:AES128-GCM-SHA256'], 'sslv3 alert handshake failure', 40, $no_shared],
 		['CBC only', ['-tls1_2', '-cipher', 'ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA256'], 'sslv3 alert handshake failure', 40, $no_shared],
 		['ECDSA only', ['-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-GCM-SHA256'], 'sslv3 alert handshake failure', 40, $no_shared],
@@ -188,8 +190,10 @@ subtest 'servers with a certificate that will not do' => sub {
 
 subtest 'servers that speak otherwise' => sub {
 	my @cases = (
-		['TLS 1.1 only', ['-tls1_1', @old], 'handshake_failure'],    # it finds no suite for its version
-		['TLS 1.3 only', ['-tls1_3'], 'protocol_version'],
+		['TLS 1.1 only', ['-tls1_1', @old], newest() eq 'TLSv1.2' ? 'handshake_failure' : 'protocol_version'],    # it finds no suite for its version
+		newest() eq 'TLSv1.2' ? ['TLS 1.3 only', ['-tls1_3'], 'protocol_version'] : (
+			['TLS 1.3, no suite in common', ['-tls1_3', '-ciphersuites', 'TLS_AES_128_CCM_SHA256'], 'handshake_failure'],
+			['TLS 1.3, no curve in common', ['-tls1_3', '-curves', 'X448'], 'handshake_failure']),
 		['RSA key exchange only', ['-tls1_2', '-cipher', 'AES128-SHA'], 'handshake_failure'],
 		['CBC only', ['-tls1_2', '-cipher', 'ECDHE-RSA-AES128-SHA'], 'handshake_failure'],
 	);

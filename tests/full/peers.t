@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Peers that are heavy to install: node's tls on both sides, and wget.
+# Peers that are heavy to install: node's tls, and Go's, on both sides, and wget.
 use strict;
 use warnings;
 use FindBin;
@@ -43,7 +43,7 @@ my $server_js = spew(temporary('server.js'), <<'JS');
 const tls = require('tls'), fs = require('fs');
 const [cert, key, ca] = process.argv.slice(2);
 const options = { cert: fs.readFileSync(cert), key: fs.readFileSync(key) };
-if (ca) Object.assign(options, { ca: fs.readFileSync(ca), requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' });
+if (ca) Object.assign(options, { ca: fs.readFileSync(ca), requestCert: true, rejectUnauthorized: true });
 const server = tls.createServer({ ...options, allowHalfOpen: true }, (socket) => {
 	let total = 0;
 	socket.on('data', (piece) => { total += piece.length; socket.write(piece); });
@@ -76,17 +76,18 @@ $total += $_ for @sizes;
 
 subtest 'node' => sub {
 	plan skip_all => 'no node' unless $has->('node');
-	for my $pair ('server-rsa', 'server-p256', 'server-p384', 'via-rsa') {
+	for my $case (map { my $version = $_; map { [$_, $version] } 'server-rsa', 'server-p256', 'server-p384', 'via-rsa' } versions()) {
+		my ($pair, $version) = @$case;
 		my $chain = file($pair =~ /via/ ? "$pair-chain.pem" : "$pair.pem");
-		my $kind = $pair =~ /rsa/ ? 'RSA' : 'ECDSA';
-		my $server = sslserver({ pair => $pair, env => { CERTFILE => $chain } }, [], 'cat');
+		my $suite = suite($version, $pair =~ /rsa/ ? 'RSA' : 'ECDSA');
+		my $server = sslserver({ pair => $pair, env => { CERTFILE => $chain, TLS_MAXVERSION => $version } }, [], 'cat');
 		my $result = run({ timeout => 20 }, 'node', $client_js, $server->{port}, $root);
-		like($result->{out}, qr/\ATLSv1\.2 ECDHE-$kind-\S+\n\Q${played}\Eend\n\z/, "$pair: writes of odd sizes come back to node");
+		like($result->{out}, qr/\A\Q$version\E $suite\n\Q${played}\Eend\n\z/, "$pair, $version: writes of odd sizes come back to node");
 		is(connection($server)->{status}, 0, 'status 0');
 		$server->stop;
 
 		my $peer = serve({ timeout => 20 }, 'node', $server_js, $chain, file("$pair.key"));
-		$result = sslclient({}, ['localhost'], $peer->{port}, 'perl', $player, @sizes);
+		$result = sslclient({ env => { TLS_MAXVERSION => $version } }, ['localhost'], $peer->{port}, 'perl', $player, @sizes);
 		is($result->{exit}, 0, "$pair: sslclient") or diag($result->{err});
 		is($result->{out}, "${played}end\n", 'has its writes back from node');
 		ok($peer->wait_for_log(qr/^(echoed $total )/m, 5), 'which saw its end');
@@ -105,12 +106,144 @@ subtest 'node' => sub {
 	}
 	my $server = serve({ env => pair('server-p256', CAFILE => $root) }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), '-y', 'cat');
 	like(run({ timeout => 20 }, 'node', $client_js, $server->{port}, $root, file('client.pem'), file('client.key'))->{out}, qr/^16385 same\nend\n\z/m, 'its certificate is accepted');
-	like(run({ timeout => 20 }, 'node', $client_js, $server->{port}, $root)->{out}, qr/^failed \S+ .*handshake failure/m, 'and demanded');
+	like(run({ timeout => 20 }, 'node', $client_js, $server->{port}, $root)->{out}, newest() eq 'TLSv1.2' ? qr/^failed \S+ .*handshake failure/m : qr/^failed \S+ .*certificate required/m, 'and demanded');
 	$server->stop;
 	my $peer = serve({ timeout => 20 }, 'node', $server_js, file('server-p256.pem'), file('server-p256.key'), $root);
 	is(sslclient({ env => pair('client') }, ['localhost'], $peer->{port}, 'perl', $player, 7)->{out}, "7 same\nend\n", 'sslclient presents one');
 	ok($peer->wait_for_log(qr/^(echoed 7 authorized Test Client)$/m, 5), 'which node accepts');
-	is(sslclient({}, ['localhost'], $peer->{port}, 'echo', 'started')->{exit}, 98, 'and demands');
+	is(sslclient({}, ['localhost'], $peer->{port}, 'sh', '-c', 'cat <&6')->{exit}, 98, 'and demands');
+	$peer->stop;
+};
+
+# ---- Go ----
+
+# peer client PORT CAFILE [CERT KEY], peer server CERT KEY [CAFILE]: as those of node.
+my $peer_go = spew(temporary('peer.go'), <<'GO');
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+func must(err error) {
+	if err != nil {
+		fmt.Println("failed", err)
+		os.Exit(0)
+	}
+}
+
+func authorities(path string) *x509.CertPool {
+	text, err := os.ReadFile(path)
+	must(err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	return pool
+}
+
+func pair(files []string) []tls.Certificate {
+	if len(files) < 2 {
+		return nil
+	}
+	certificate, err := tls.LoadX509KeyPair(files[0], files[1])
+	must(err)
+	return []tls.Certificate{certificate}
+}
+
+func client(port string, ca string, own []string) {
+	connection, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{ServerName: "localhost", RootCAs: authorities(ca), Certificates: pair(own)})
+	must(err)
+	state := connection.ConnectionState()
+	fmt.Printf("TLSv1.%d %s\n", state.Version-0x0301, tls.CipherSuiteName(state.CipherSuite))
+	for _, n := range []int{1, 2, 3, 7, 16383, 16384, 16385} {
+		sent, got := make([]byte, n), make([]byte, n)
+		for i := range sent {
+			sent[i] = byte((i*7 + n) % 251)
+		}
+		_, err = connection.Write(sent)
+		must(err)
+		_, err = io.ReadFull(connection, got)
+		must(err)
+		fmt.Println(n, map[bool]string{true: "same", false: "different"}[bytes.Equal(sent, got)])
+	}
+	must(connection.CloseWrite())
+	rest, err := io.ReadAll(connection)
+	must(err)
+	fmt.Println("end", len(rest))
+}
+
+func server(own []string) {
+	config := &tls.Config{Certificates: pair(own)}
+	if len(own) > 2 {
+		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, authorities(own[2])
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
+	for {
+		connection, err := listener.Accept()
+		must(err)
+		secured := tls.Server(connection, config)
+		n, err := io.Copy(secured, secured)
+		fmt.Fprintln(os.Stderr, "echoed", n, err)
+		secured.Close()
+	}
+}
+
+func main() {
+	if os.Args[1] == "client" {
+		client(os.Args[2], os.Args[3], os.Args[4:])
+	} else {
+		server(os.Args[2:])
+	}
+}
+GO
+
+subtest 'Go' => sub {
+	plan skip_all => 'no go' unless $has->('go');
+	my $go = temporary('peer-go');
+	my $built = run({ timeout => 120, env => { HOME => temporary(), GOCACHE => temporary('go-cache'), GOFLAGS => '-mod=mod', GO111MODULE => 'off', GOPROXY => 'off' } }, 'go', 'build', '-o', $go,
+		$peer_go);
+	is($built->{exit}, 0, 'compiles') or return diag($built->{err});
+	for my $case (map { my $version = $_; map { [$_, $version] } 'server-rsa', 'server-p256', 'server-p384', 'via-rsa' } versions()) {
+		my ($pair, $version) = @$case;
+		my $chain = file($pair =~ /via/ ? "$pair-chain.pem" : "$pair.pem");
+		my $server = sslserver({ pair => $pair, env => { CERTFILE => $chain, TLS_MAXVERSION => $version } }, [], 'cat');
+		like(run($go, 'client', $server->{port}, $root)->{out}, qr/\A\Q$version\E TLS_\w+\n\Q${played}\Eend 0\n\z/, "$pair, $version: writes of odd sizes come back to Go");
+		is(connection($server)->{status}, 0, 'status 0');
+		$server->stop;
+
+		my $peer = serve($go, 'server', $chain, file("$pair.key"));
+		my $result = sslclient({ env => { TLS_MAXVERSION => $version } }, ['localhost'], $peer->{port}, 'perl', $player, @sizes);
+		is($result->{exit}, 0, "$pair, $version: sslclient") or diag($result->{err});
+		is($result->{out}, "${played}end\n", 'has its writes back from Go');
+		ok($peer->wait_for_log(qr/^(echoed $total <nil>)$/m, 5), 'which saw its end');
+		$peer->stop;
+	}
+	for my $case (['early', qr/expired or is not yet valid/], ['unknown', qr/unknown authority/], ['wrong-name', qr/not localhost/]) {
+		my ($pair, $words) = @$case;
+		my $server = sslserver({ pair => $pair }, [], 'cat');
+		like(run($go, 'client', $server->{port}, $root)->{out}, qr/^failed .*$words/m, "$pair: Go refuses it");
+		like(connection($server)->{log}, qr/peer sent alert bad_certificate$/m, 'is what it says');
+		$server->stop;
+		my $peer = serve($go, 'server', file("$pair.pem"), file("$pair.key"));
+		is(sslclient({}, ['localhost'], $peer->{port}, 'echo', 'started')->{exit}, 98, "$pair: sslclient refuses it");
+		like($peer->wait_for_log(qr/^(echoed 0 .*)$/m, 5) // '', qr/remote error: tls: (expired certificate|unknown certificate authority|bad certificate)/, 'and says so');
+		$peer->stop;
+	}
+	my $server = serve({ env => pair('server-p256', CAFILE => $root) }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), '-y', 'cat');
+	like(run($go, 'client', $server->{port}, $root, file('client.pem'), file('client.key'))->{out}, qr/^16385 same\nend 0\n\z/m, 'its certificate is accepted');
+	# Go names this alert of TLS 1.3 by its number.
+	like(run($go, 'client', $server->{port}, $root)->{out}, newest() eq 'TLSv1.2' ? qr/^failed .*handshake failure/m : qr/^failed .*(alert\(116\)|certificate required)/m, 'and demanded');
+	$server->stop;
+	my $peer = serve($go, 'server', file('server-p256.pem'), file('server-p256.key'), $root);
+	is(sslclient({ env => pair('client') }, ['localhost'], $peer->{port}, 'perl', $player, 7)->{out}, "7 same\nend\n", 'sslclient presents one');
+	is(sslclient({}, ['localhost'], $peer->{port}, 'sh', '-c', 'cat <&6')->{exit}, 98, 'which Go demands');
 	$peer->stop;
 };
 

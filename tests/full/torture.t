@@ -174,7 +174,7 @@ for my $case (['sslserver', 2000], ['tcpserver and tlsd', 600]) {
 		my @clients = map { my $n = $_; rough($server, $all / 4, @kinds[$n .. $#kinds, 0 .. $n - 1]) } 0, 5, 10, 15;
 		my ($most, %done) = (0);
 		wait_until(sub {
-			my $now = grep { /^tlsd-io [^Z]/ } group($server);
+			my $now = grep { /^\Q@{[io_program('tlsd-io')]}\E [^Z]/ } group($server);
 			$most = $now if $now > $most;
 			sleep 0.1;
 			return !grep { $_->running } @clients;

@@ -21,7 +21,7 @@ is(run({}, 'cc', '-D_GNU_SOURCE', '-shared', '-fPIC', '-o', "$folder/limits.so",
 # The programs that are started look for the io programs beside themselves: there stand these in their place.
 mkdir "$folder/logs" or die;
 chmod 0777, "$folder/logs";
-for my $name (qw(tlsd-io tlsc-io)) {
+for my $name (map { io_program($_) } qw(tlsd-io tlsc-io)) {
 	rename "$folder/real/$name", "$folder/real/real-$name" or die;
 	spew("$folder/real/$name", "#!/bin/sh\nLD_PRELOAD=$folder/limits.so exec valgrind -q --vgdb=no --error-exitcode=9 --log-file=$folder/logs/$name.%p $folder/real/real-$name \"\$@\"\n");
 	chmod 0755, "$folder/real/$name";

@@ -12,6 +12,15 @@ package BearTls;
 #   http()                                 a program that answers a request of HTTP/1.0 with "served\n" and exits: a list
 #   connection($server)                    waits for the end of the next connection: { pid, status, log }
 #   openssl(arguments)                     standard output of openssl, dies if it fails
+#
+# The engines (engine() of Bear.pm is the one under test):
+#   versions()                             the protocol versions it speaks, the oldest first: 'TLSv1.2', ..
+#   newest()                               the last of them, which is agreed on with a peer that knows all
+#   suite($version, 'RSA'|'ECDSA')         pattern of the suites of the default policy
+#   io_program('tlsd-io')                  the name of its program: tlsd-io-openssl; that of any other program as it is
+#   cannot('openssl', 'why')               true, with a test skipped for that reason, if that is the engine under test: for what the other
+#                                          one passes. 'return if' in a subtest, 'next if' in a loop; the reasons, word by word, are a table
+#                                          of doc/guide/engines.md, which engines.t compares
 
 use strict;
 use warnings;
@@ -19,11 +28,30 @@ use Bear;
 use Exporter 'import';
 use POSIX qw(mkfifo);
 
-our @EXPORT = qw(pair sslserver sslclient s_client s_server http connection openssl);
+our @EXPORT = qw(pair sslserver sslclient s_client s_server http connection openssl versions newest suite io_program cannot);
 
 my $engine = engine();
 delete $ENV{$_} for grep { /^(TLS_|SSL|TCP|UCSPI|PROTO$|CERTFILE|CERTCHAINFILE|KEYFILE|CAFILE|CADIR|CCA|VERIFYDEPTH|CIPHERS|DHFILE|CRL)/ } keys %ENV;
 $ENV{TLS_ENGINE} = $engine;
+
+my %speaks = (bearssl => ['TLSv1.2'], openssl => ['TLSv1.2', 'TLSv1.3']);
+
+sub versions   { return @{ $speaks{$engine} or die "TLS_ENGINE=$engine: there is no such engine\n" } }
+sub newest     { return (versions())[-1] }
+sub io_program { my ($name) = @_; return $engine eq 'bearssl' || $name !~ /-io\z/ ? $name : "$name-$engine" }
+
+sub suite {
+	my ($version, $kind) = @_;
+	return $version eq 'TLSv1.3' ? qr/TLS_(?:AES_(?:128|256)_GCM_SHA(?:256|384)|CHACHA20_POLY1305_SHA256)/
+		: qr/ECDHE-(?:$kind)-(?:AES(?:128|256)-GCM-SHA(?:256|384)|CHACHA20-POLY1305)/;
+}
+
+sub cannot {
+	my ($which, $reason) = @_;
+	return 0 if $which ne $engine;
+	Test::More->builder->skip("$which: $reason");
+	return 1;
+}
 
 sub pair {
 	my ($name, %more) = @_;

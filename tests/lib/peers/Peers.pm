@@ -9,6 +9,7 @@ package Peers;
 #     side => 'server'|'client'  ours                       peer => 'openssl'       steps => [..]   of the peer
 #     tls => [..]                options of tlsd or tlsc    app => [..]   steps of application.pl, or prog => [..] a whole command
 #     env => {}, peer_env => {}  via => hook                a proxy with that hook between both
+#     version => 'TLSv1.3'       newest protocol version of the peer (TLSv1.2)
 #     during => sub { my ($io_pid, $app_pid, $peer) }       called once application.pl has started
 #   gives { peer => its lines, log => ours, exit => of ours, seconds => till ours ended }
 #   proxy($port, hook)           its port. Called as hook(from, number, record) with 'client' or 'server', the number of the record in that
@@ -67,13 +68,14 @@ sub started {
 sub meet {
 	my ($p) = @_;
 	my $peer = peer($p->{peer});
+	my %peer_env = (PEER_VERSION => $p->{version} // $ENV{PEER_VERSION}, %{ $p->{peer_env} || {} });
 	my ($begin, $limit) = (time, $p->{timeout} || 30);
 	if ($p->{side} eq 'server') {
 		my $server = serve({ env => { CERTFILE => file('server-p256.pem'), KEYFILE => file('server-p256.key'), %{ $p->{env} || {} } } },
 			command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), @{ $p->{tls} || [] },
 			$p->{prog} ? @{ $p->{prog} } : application(0, 1, @{ $p->{app} }));
 		my $port = $p->{via} ? proxy($server->{port}, $p->{via}) : $server->{port};
-		my $client = start({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost', %{ $p->{peer_env} || {} } } },
+		my $client = start({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost', %peer_env } },
 			$peer, 'client', $port, @{ $p->{steps} });
 		started($p, $server);
 		my $status = $server->wait_for_log(qr/ end \d+ status (\d+)/, $limit);
@@ -84,7 +86,7 @@ sub meet {
 		return { peer => slurp($client->{out}), log => $log, seconds => $seconds, hung => !$end || !defined $status,
 			exit => !defined $status ? undef : $status & 127 ? "signal $status" : $status >> 8 };
 	}
-	my $server = serve({ env => $p->{peer_env} || {} }, $peer, 'server', file('server-p256.pem'), file('server-p256.key'), @{ $p->{steps} });
+	my $server = serve({ env => \%peer_env }, $peer, 'server', file('server-p256.pem'), file('server-p256.key'), @{ $p->{steps} });
 	my $port = $p->{via} ? proxy($server->{port}, $p->{via}) : $server->{port};
 	my $client = start({ env => { CAFILE => file('root.pem'), %{ $p->{env} || {} } } },
 		command('tcpclient'), '127.0.0.1', $port, command('tlsc'), '-k', 'localhost', @{ $p->{tls} || [] },

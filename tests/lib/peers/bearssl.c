@@ -325,6 +325,11 @@ int tls_notify(void)
 	return tls_record(21, (const unsigned char *)"\1", 2);
 }
 
+int tls_rekey(void)
+{
+	return gave_up("not by this library");
+}
+
 int tls_renegotiate(void)
 {
 	return gave_up("not by this library");

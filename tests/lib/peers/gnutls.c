@@ -44,7 +44,8 @@ void tls_start(int fd, const struct peer_setup *setup)
 	must(gnutls_certificate_allocate_credentials(&credentials));
 	must(gnutls_init(
 		&session, (setup->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL));
-	must(gnutls_priority_set_direct(session, "NORMAL:-VERS-ALL:+VERS-TLS1.2", NULL));
+	must(gnutls_priority_set_direct(session,
+		setup->v13 ? "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" : "NORMAL:-VERS-ALL:+VERS-TLS1.2", NULL));
 	if (setup->server)
 		must(gnutls_certificate_set_x509_key_file(
 			credentials, setup->certificate, setup->key, GNUTLS_X509_FMT_PEM));
@@ -99,6 +100,15 @@ int tls_renegotiate(void)
 			return -1;
 		}
 	} while (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED);
+	return got < 0 ? failed(got) : 0;
+}
+
+int tls_rekey(void)
+{
+	int got;
+	do
+		got = gnutls_session_key_update(session, GNUTLS_KU_PEER);
+	while (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED);
 	return got < 0 ? failed(got) : 0;
 }
 

@@ -5,7 +5,7 @@
  * - send N, text WORDS, upload MS (sends until that fails, or so long)
  * - read N, readall, trickle CHUNK MS (readall with a pause after each chunk), quiet MS (does nothing come?)
  * - both N: sends N and receives till the end at once, with close_notify as soon as N is out
- * - notify (close_notify), fin, close, reset, pause MS, say WORDS, renegotiate
+ * - notify (close_notify), fin, close, reset, pause MS, say WORDS, renegotiate, rekey
  * - record TYPE HEX COUNT (protected records), plain HEX (bytes below TLS)
  * - silent, before all else: no handshake
  */
@@ -347,6 +347,8 @@ static int step(char **a, int n)
 		return plain(one), 2;
 	if (!strcmp(what, "record") && n > 3)
 		return records(one, a[2], a[3]), 4;
+	if (!strcmp(what, "rekey"))
+		return tls_rekey() < 0 ? say("rekey failed ", tls_why()) : (void)0, 1;
 	if (!strcmp(what, "renegotiate"))
 		return say("renegotiation ", tls_renegotiate() < 0 ? tls_why() : "done"), 1;
 	die(what);
@@ -356,6 +358,7 @@ static int step(char **a, int n)
 int main(int argc, char **argv)
 {
 	struct peer_setup setup = { .twist = getenv("PEER_TWIST") };
+	const char *version = getenv("PEER_VERSION");
 	int at, how, flags, on = 1, silent;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -365,6 +368,7 @@ int main(int argc, char **argv)
 	setup.server = !strcmp(argv[1], "server");
 	setup.authorities = getenv("PEER_AUTHORITIES");
 	setup.name = getenv("PEER_NAME");
+	setup.v13 = version && !strcmp(version, "TLSv1.3");
 	if (!setup.twist)
 		setup.twist = "";
 	if (setup.server) {

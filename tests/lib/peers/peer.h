@@ -1,7 +1,7 @@
 /*
  * A TLS peer that does what its arguments say, step by step, for the tests of ends and alerts. peer.c holds
  * the steps and the TCP side; exactly one of openssl.c, gnutls.c, bearssl.c is linked with it and does the
- * TLS. All of them speak TLS 1.2 on a descriptor that does not block.
+ * TLS, on a descriptor that does not block.
  */
 #ifndef PEER_H
 #define PEER_H
@@ -13,6 +13,7 @@ struct peer_setup {
 	const char *certificate, *key; /* PEM files, servers */
 	const char *authorities;       /* PEM file, clients; NULL: believe anybody */
 	const char *name;              /* clients: server_name to send and to check; NULL: none */
+	int v13; /* $PEER_VERSION=TLSv1.3: speaks that as well (openssl.c, gnutls.c), else TLS 1.2 only */
 	const char *twist; /* $PEER_TWIST: something to do wrong in the handshake; "" or what the library knows */
 };
 
@@ -28,6 +29,8 @@ long tls_write(const void *, size_t);
 int tls_notify(void);
 /* Asks for a new handshake. */
 int tls_renegotiate(void);
+/* New keys for both directions (TLS 1.3: KeyUpdate). */
+int tls_rekey(void);
 /* A protected record of any type; -1 where the library cannot do that. */
 int tls_record(int type, const unsigned char *, size_t);
 /* Protocol and suite, after the handshake. */
