@@ -275,6 +275,19 @@ subtest 'what openssl s_server says' => sub {
 	}
 };
 
+subtest 'TLS 1.3: what is refused behind ServerHello is said under the keys of the handshake (RFC 8446 6)' => sub {
+	return if cannot('bearssl', 'TLS 1.3: BearSSL ends with TLS 1.2');
+	my $seen = temporary('records');
+	for my $certificate ('unknown', 'expired', 'wrong-name') {
+		spew($seen, '');
+		my $server = s_server($certificate, '-tls1_3');
+		my $note = sub { my ($n, $i, $r) = @_; if ($n eq 'client') { open my $all, '>>', $seen; print $all ord $r, ' ' } return $r };
+		is(our_client(proxy($server->{port}, $note))->{exit}, 98, "$certificate: exit 98");
+		like(slurp($seen), qr/\A22 (20 )?23 \z/, "$certificate: ClientHello, then one protected record");
+		$server->stop;
+	}
+};
+
 # ---- servers by hand ----
 
 # A server for one connection that reads the ClientHello and does the rest in act; returns port and, from the sub, what came after that.

@@ -67,7 +67,9 @@ static void shake(struct openssl *o)
 
 	ERR_clear_error();
 	result = SSL_do_handshake(o->ssl);
-	if (result == 1)
+	if (result == 1 && o->judged && !o->verdict.accepted)
+		ended_by_us(o, o->verdict.alert, o->verdict.reason); /* see peer.c */
+	else if (result == 1)
 		o->open = o->fresh = true;
 	else
 		settle(o, result);

@@ -171,6 +171,8 @@ static int on_certificate_request(SSL *ssl, void *context)
 	struct openssl *o = context;
 
 	(void)ssl;
+	if (o->judged && !o->verdict.accepted)
+		return 1; /* no signature for a server that was refused */
 	o->pair = o->setup->calls.choose(o->setup->calls.context, NULL);
 	return !o->pair || use_pair(o);
 }

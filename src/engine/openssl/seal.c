@@ -212,7 +212,7 @@ size_t seal_alert(struct openssl *o, int description, unsigned char out[SEALED_A
 
 	if (o->sending.header_n)
 		return 0; /* half a record stands before it */
-	if (!o->sending.sealed) {
+	if (!o->sending.sealed && !o->sending.handshake_n) {
 		/* Before anything was heard a record says 3.1, which every peer reads (RFC 5246 E.1). */
 		const unsigned char clear[] = { RECORD_ALERT, 3, o->heard ? 3 : 1, 0, 2, alert[0], alert[1] };
 		memcpy(out, clear, sizeof clear);
