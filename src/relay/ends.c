@@ -108,7 +108,7 @@ static bool network_finished(struct loop *l)
 		l->network.left = 0; /* both directions have ended: the system sends what it still holds */
 		return true;
 	}
-	left = l->queue_n + port_unacknowledged(&l->net_out);
+	left = l->queue_n + port_unacknowledged(&l->net_out) + l->held;
 	if (!left && (!l->out_done || !(l->unwanted || l->net_ended))) {
 		l->network.left = 0;
 		return false;

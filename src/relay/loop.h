@@ -60,6 +60,7 @@ struct loop {
 	/* from prog to the network */
 	bool plain_ended; /* nothing more from prog counts: its end, or nobody can be sent it */
 	bool plain_eof;   /* it has ended: there is nothing to read any more */
+	bool held;        /* its end waits for the engine, see send.c */
 	bool notified;    /* close_notify was asked for, or is not to be sent */
 	bool out_done;    /* our side of the network has ended: shut down, or gone */
 	bool out_gone;    /* the latter */

@@ -14,11 +14,17 @@
  */
 bool loop_wants_network(const struct loop *l)
 {
+	size_t n;
+
 	if (l->net_eof || ((l->unwanted || l->net_ended) && l->network.discarded >= UNWANTED_BYTES))
 		return false;
 	if (l->net_ended)
 		return l->out_done && !l->out_gone;
-	return l->in_n == 0 || !l->hello_done;
+	if (!l->hello_done)
+		return true;
+	/* While the engine has cleartext that nobody takes, records may wait in it: an end of the network that is
+	 * read before them would look like one without close_notify. */
+	return l->in_n == 0 && !(l->opened && l->class->plain_out(l->engine, &n));
 }
 
 static void check_hello(struct loop *l, size_t fresh)

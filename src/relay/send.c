@@ -122,12 +122,38 @@ bool loop_write_network(struct loop *l)
 	}
 }
 
+/* The peer is in the midst of a message, and until it has come the engine seals nothing: neither what it took
+ * nor an end. */
+static bool engine_holds_back(struct loop *l)
+{
+	unsigned status = l->class->status(l->engine);
+	size_t n;
+
+	return status & ENGINE_OPEN && !(status & (ENGINE_SELF_CLOSED | ENGINE_FAILED)) &&
+		   !l->class->plain_in(l->engine, &n);
+}
+
+/* True as long as there is a point in waiting for the engine; without it what it holds is lost. */
+static bool wait_for_engine(struct loop *l)
+{
+	l->held = engine_holds_back(l);
+	if (!l->held || !l->net_ended)
+		return l->held;
+	l->held = false;
+	if (!l->notified)
+		loop_say(l, RELAY_TLS_FAILED, "peer ended within a message, and did not get all");
+	return false;
+}
+
 /* The end of prog's output, in the way that was asked for, once everything before it has gone. */
 bool loop_end_network(struct loop *l)
 {
 	enum relay_close close = l->relay->configuration->close;
 
 	if (l->out_done || !l->plain_ended)
+		return false;
+	(void)loop_drain_records(l);
+	if (l->queue_n || wait_for_engine(l))
 		return false;
 	if (!l->notified) {
 		if (close == RELAY_CLOSE_WAIT && !l->net_ended && !l->unwanted)
@@ -137,7 +163,7 @@ bool loop_end_network(struct loop *l)
 			(void)l->class->alert(l->engine, ALERT_CLOSE_NOTIFY);
 	}
 	(void)loop_drain_records(l);
-	if (l->queue_n)
+	if (l->queue_n || wait_for_engine(l))
 		return false;
 	l->out_done = true;
 	port_end_writing(&l->net_out);

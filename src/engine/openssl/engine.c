@@ -94,6 +94,7 @@ static void receive(struct openssl *o)
 
 static void seal(struct openssl *o)
 {
+	o->stalled = false;
 	while (o->unsealed_n && !o->failed) {
 		int n;
 
@@ -101,6 +102,7 @@ static void seal(struct openssl *o)
 		n = SSL_write(o->ssl, o->unsealed + o->unsealed_at, (int)o->unsealed_n);
 		if (n <= 0) {
 			settle(o, n);
+			o->stalled = true;
 			return;
 		}
 		o->unsealed_at += (size_t)n;
@@ -109,9 +111,12 @@ static void seal(struct openssl *o)
 	o->unsealed_at = 0;
 }
 
+/* While a handshake message has come in part, the library sends nothing of ours, and would forget to close.
+ */
 static void close_sending(struct openssl *o)
 {
-	if (!o->close_due || o->failed || o->unsealed_n || !wire_has_room(o, ENGINE_RECORD_MAX))
+	if (!o->close_due || o->failed || o->unsealed_n || SSL_in_init(o->ssl) ||
+		!wire_has_room(o, ENGINE_RECORD_MAX))
 		return;
 	o->close_due = false;
 	ERR_clear_error();
@@ -129,6 +134,10 @@ static void proceed(struct openssl *o)
 		shake(o);
 	else
 		receive(o);
+	if (o->open && !o->blocked && o->alert < 0) { /* what waited for the rest of a message */
+		seal(o);
+		close_sending(o);
+	}
 }
 
 /* ---- ports ---- */
@@ -184,7 +193,7 @@ static unsigned char *plain_in(struct engine *e, size_t *room)
 {
 	struct openssl *o = of(e);
 
-	if (!o->open || o->failed || o->close_due || o->alert >= 0 || o->blocked ||
+	if (!o->open || o->failed || o->close_due || o->alert >= 0 || o->blocked || o->stalled ||
 		!wire_has_room(o, 2 * ENGINE_RECORD_MAX))
 		return NULL;
 	*room = sizeof o->unsealed - o->unsealed_at - o->unsealed_n;
@@ -205,7 +214,7 @@ static const unsigned char *plain_out(struct engine *e, size_t *n)
 	struct openssl *o = of(e);
 
 	if (o->open)
-		receive(o);
+		proceed(o);
 	*n = o->plain_n;
 	return o->plain_n ? o->plain + o->plain_at : NULL;
 }

@@ -116,6 +116,7 @@ SSL_CTX *library_context(const struct engine_setup *setup)
 	(void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set_num_tickets(context, 0);
+	(void)SSL_CTX_set_recv_max_early_data(context, EARLY_DATA_SKIPPED_MAX);
 	(void)SSL_CTX_set_max_cert_list(context, HANDSHAKE_MESSAGE_MAX);
 	SSL_CTX_set_security_level(context, 0); /* the lists below are the policy, judge() that of certificates */
 	SSL_CTX_set_verify(context, peer_asked(setup), NULL);

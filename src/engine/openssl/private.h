@@ -22,7 +22,10 @@ enum {
 	HANDSHAKE_MESSAGE_MAX =
 		1 << 20,          /* the relay bounds the handshake as a whole, with a better word for it */
 	RSA_EXPONENT_MAX = 8, /* bytes of a public exponent */
-	SECRET_MAX = 64,      /* bytes in a traffic secret: a hash */
+	/* Early data that a client sends for the ticket of another server is skipped up to here (RFC
+	 * 8446 4.2.10); the relay bounds the handshake as a whole. */
+	EARLY_DATA_SKIPPED_MAX = 256 << 10,
+	SECRET_MAX = 64, /* bytes in a traffic secret: a hash */
 	SEALED_ALERT_MAX = 5 + 8 + 3 + 16
 };
 
@@ -48,10 +51,12 @@ struct openssl {
 	/* the record ports (wire.c) and the plain ports (engine.c); all borders inside are at + n <= room */
 	unsigned char in[WIRE_IN_ROOM], out[WIRE_OUT_ROOM], plain[ENGINE_PLAIN_MAX], unsealed[ENGINE_PLAIN_MAX];
 	size_t in_at, in_n, out_at, out_n, plain_at, plain_n, unsealed_at, unsealed_n;
-	bool mute;    /* what the library writes is thrown away: after an end of ours nothing is sent */
-	bool fresh;   /* there may be something to decrypt */
-	bool heard;   /* the peer has sent something */
-	bool blocked; /* the library waits for room in out */
+	bool mute;      /* what the library writes is thrown away: after an end of ours nothing is sent */
+	bool fresh;     /* there may be something to decrypt */
+	bool heard;     /* the peer has sent something */
+	bool blocked;   /* the library waits for room in out */
+	bool stalled;   /* what is unsealed cannot be sealed now */
+	bool protected; /* TLS 1.2: the peer's ChangeCipherSpec has come */
 	struct sending sending;
 
 	/* the peer's chain (peer.c) */

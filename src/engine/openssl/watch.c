@@ -74,7 +74,7 @@ static void check_record(struct openssl *o, unsigned type, const unsigned char *
 	size_t least =
 		SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(o->ssl)) == NID_chacha20_poly1305 ? 16 : 8 + 16;
 
-	if (type == HANDSHAKE && ++o->late_records > LATE_RECORDS_MAX)
+	if (o->open && type == HANDSHAKE && ++o->late_records > LATE_RECORDS_MAX)
 		refuse(o, ALERT_UNEXPECTED_MESSAGE, "flood of handshake messages");
 	if (header && SSL_version(o->ssl) != TLS1_3_VERSION && ((size_t)header[3] << 8 | header[4]) < least)
 		refuse(o, ALERT_RECORD_OVERFLOW, "record of impossible length");
@@ -99,8 +99,10 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 #ifdef SSL3_RT_HEADER
 	if (type == SSL3_RT_HEADER && sent && n)
 		note_record(o, at[0]);
-	else if (type == SSL3_RT_HEADER && o->open && n == 5)
+	else if (type == SSL3_RT_HEADER && o->protected && n == 5)
 		check_record(o, at[0], at);
+	else if (type == SSL3_RT_HEADER && n && at[0] == CHANGE_CIPHER_SPEC)
+		o->protected = true; /* what follows */
 	else if (type == SSL3_RT_INNER_CONTENT_TYPE && !sent && o->open && n)
 		check_record(o, at[0], NULL);
 #endif
