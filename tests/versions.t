@@ -164,4 +164,35 @@ subtest 'OPENSSL_CONF, SSL_CERT_FILE, SSLKEYLOGFILE' => sub {
 	$plain->stop;
 };
 
+subtest 'TLS 1.3: what is sent while half a message has come' => sub {
+	return if cannot('bearssl', 'TLS 1.3: BearSSL ends with TLS 1.2');
+	# NewSessionTicket (RFC 8446 4.6.1): 6 bytes of it, then the rest; at last close_notify.
+	my $ticket = '0400001200000e10010203040100' . '0004aabbccdd' . '0000';
+	my ($half, $rest) = (substr($ticket, 0, 12), substr($ticket, 12));
+	my @end = ('record', '21', '0100', '1', 'readall');
+	my $result = meet({ side => 'client', peer => 'openssl', version => 'TLSv1.3', timeout => 12, app => [qw(pause 500 send 10 closeout readall)],
+		steps => ['record', '22', $half, '1', 'pause', '1500', 'record', '22', $rest, '1', @end] });
+	is($result->{exit}, 0, 'prog writes and ends: exit 0') or diag($result->{log});
+	like($result->{peer}, qr/^received 10\n(?:.*\n)*end close_notify$/m, 'all of it arrives, and its end');
+	$result = meet({ side => 'client', peer => 'openssl', version => 'TLSv1.3', timeout => 12, app => [qw(pause 500 send 200000 closeout readall)],
+		steps => ['record', '22', $half, '1', 'pause', '1500', 'record', '22', $rest, '1', @end] });
+	like($result->{peer}, qr/^received 200000\n(?:.*\n)*end close_notify$/m, 'much of it as well');
+	$result = meet({ side => 'client', peer => 'openssl', version => 'TLSv1.3', timeout => 15, env => { TLS_LINGER => 2 }, app => [qw(pause 500 send 10 closeout readall)],
+		steps => ['record', '22', $half, '1', 'pause', '5000', 'fin', 'readall'] });
+	is($result->{exit}, 98, 'the rest never comes: exit 98') or diag($result->{log});
+	like($result->{log}, qr/: peer took nothing more until TLS_LINGER ran out$/m, 'after TLS_LINGER');
+	$result = meet({ side => 'client', peer => 'openssl', version => 'TLSv1.3', timeout => 15, app => [qw(pause 500 send 10 closeout readall)],
+		steps => ['record', '22', $half, '1', 'pause', '1500', 'fin', 'readall'] });
+	is($result->{exit}, 98, 'the peer ends within it: exit 98') or diag($result->{log});
+	like($result->{log}, qr/: peer ended within a message, and did not get all$/m, 'in words');
+};
+
+subtest 'a program that reads late, and a peer that has said its end' => sub {
+	for my $side ('client', 'server') {
+		my $result = meet({ side => $side, peer => 'openssl', tls => ['-J'], timeout => 20, app => [qw(pause 1500 closeout readall)], steps => ['send', '160000', 'notify', 'fin', 'readall'] });
+		is($result->{exit}, 0, "$side, -J: no end is taken for truncation") or diag($result->{log});
+		like($result->{log}, qr/received 160000\b/, "$side: all is delivered");
+	}
+};
+
 done_testing;

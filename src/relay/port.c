@@ -114,6 +114,13 @@ void port_close(struct port *port)
 	port->fd = -1;
 }
 
+bool port_is_drained(const struct port *port)
+{
+	int n = 0;
+
+	return port->fd >= 0 && port->hung_up && ioctl(port->fd, FIONREAD, &n) == 0 && n == 0;
+}
+
 size_t port_unacknowledged(const struct port *port)
 {
 #ifdef SIOCOUTQ

@@ -38,6 +38,9 @@ void port_end_reading(struct port *);
 void port_end_writing(struct port *);
 void port_close(struct port *);
 
+/* True if poll has reported a hang-up and nothing is left to read. */
+bool port_is_drained(const struct port *);
+
 /* Bytes that went to a TCP socket and are not yet acknowledged, 0 if unknown. */
 size_t port_unacknowledged(const struct port *);
 

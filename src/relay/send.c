@@ -65,6 +65,42 @@ static bool drain_plain(struct loop *l)
 	return true;
 }
 
+/* The peer is in the midst of a message, and until it has come the engine seals nothing: neither what it took
+ * nor an end. */
+static bool engine_holds_back(struct loop *l)
+{
+	unsigned status = l->class->status(l->engine);
+	size_t n;
+
+	return status & ENGINE_OPEN && !(status & (ENGINE_SELF_CLOSED | ENGINE_FAILED)) &&
+		   !l->class->plain_in(l->engine, &n) && !l->class->record_out(l->engine, &n);
+}
+
+/* True as long as there is a point in waiting for the engine; without it what it holds is lost. */
+static bool wait_for_engine(struct loop *l)
+{
+	l->held = engine_holds_back(l);
+	if (!l->held || !l->net_ended)
+		return l->held;
+	l->held = false;
+	if (!l->notified)
+		loop_say(l, RELAY_TLS_FAILED, "peer ended within a message, and did not get all");
+	return false;
+}
+
+/* Nothing is read from prog while the engine takes nothing; its end is to be seen all the same. */
+static bool look_for_end(struct loop *l)
+{
+	if (l->net_ended && !wait_for_engine(l)) {
+		loop_abandon_output(l);
+		return true;
+	}
+	if (!port_is_drained(&l->plain_in))
+		return false;
+	l->plain_ended = l->plain_eof = true;
+	return true;
+}
+
 /* One record a read, until the queue is worth a write. */
 bool loop_read_plain(struct loop *l)
 {
@@ -77,8 +113,10 @@ bool loop_read_plain(struct loop *l)
 		unsigned char *to = l->class->plain_in(l->engine, &room);
 		enum port_result how;
 
-		if (!to)
+		if (!to) {
+			moved |= engine_holds_back(l) && look_for_end(l);
 			break;
+		}
 		how = port_read(&l->plain_in, to, room, &n);
 		if (how == PORT_WAIT) {
 			if (l->in_done && l->net_ended && l->relay->prog <= 0)
@@ -120,29 +158,6 @@ bool loop_write_network(struct loop *l)
 		loop_network_gone(l);
 		return true;
 	}
-}
-
-/* The peer is in the midst of a message, and until it has come the engine seals nothing: neither what it took
- * nor an end. */
-static bool engine_holds_back(struct loop *l)
-{
-	unsigned status = l->class->status(l->engine);
-	size_t n;
-
-	return status & ENGINE_OPEN && !(status & (ENGINE_SELF_CLOSED | ENGINE_FAILED)) &&
-		   !l->class->plain_in(l->engine, &n);
-}
-
-/* True as long as there is a point in waiting for the engine; without it what it holds is lost. */
-static bool wait_for_engine(struct loop *l)
-{
-	l->held = engine_holds_back(l);
-	if (!l->held || !l->net_ended)
-		return l->held;
-	l->held = false;
-	if (!l->notified)
-		loop_say(l, RELAY_TLS_FAILED, "peer ended within a message, and did not get all");
-	return false;
 }
 
 /* The end of prog's output, in the way that was asked for, once everything before it has gone. */

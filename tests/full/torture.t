@@ -231,8 +231,8 @@ subtest 'no descriptors left' => sub {
 	my %seen;
 	for my $n (3 .. 14) {
 		$limit->($n);
-		my $socket = connect_to($server->{port});
 		my $before = length $server->log;
+		my $socket = connect_to($server->{port});
 		my $said = wait_until(sub { my ($line) = substr($server->log, $before) =~ /^(.*Too many open files|sslserver: ended by .*)$/m; $line }, 3);
 		$seen{ $said =~ /accept/ ? 'accept' : $said =~ /Too many/ ? 'child' : 'other' }++ if $said;
 		close $socket;
