@@ -35,7 +35,7 @@ subtest 'tcpserver: letters of sslserver' => sub {
 };
 
 subtest 'servers: not yet' => sub {
-	refused('sslserver', "option -$_ is not supported yet", "-$_", '0', '0', 'true') for qw(m z 3);
+	refused('sslserver', 'option -3 is not supported yet', '-3', '0', '0', 'true');
 };
 
 subtest 'servers: numbers' => sub {

@@ -36,9 +36,7 @@ for my $program (sort keys %operands) {
 		refused($program, 'option -a is unknown', '-Sa', @rest);
 		refused($program, 'option -? is unknown', "-\e", @rest);
 		refused($program, 'option -3 (key passwords) is not built yet', '-3', @rest);
-		if ($server) {
-			refused($program, 'option -k (certificates by server name) is not built yet', @$_, @rest) for ['-k', '1'], ['-k1'];
-		} else {
+		if (!$server) {
 			refused($program, 'option -T is the connect rule of the clients: set TLS_TIMEOUT to the seconds', @$_, @rest) for ['-T', '5'], ['-T5'];
 		}
 		if ($io) {
@@ -52,7 +50,7 @@ for my $program (sort keys %operands) {
 
 	subtest "$program: numbers" => sub {
 		my @numbers = (['v', 'verbosity', 0, 9], ['K', 'milliseconds', 0, 2000000000]);
-		push @numbers, ['T', 'seconds', 1, 1000000] if $server;
+		push @numbers, ['T', 'seconds', 1, 1000000], ['k', 'levels', 0, 2] if $server;
 		for my $number (@numbers) {
 			my ($letter, $unit, $least, $most) = @$number;
 			my $needs = "option -$letter needs a number of $unit from $least to $most, not";
@@ -184,6 +182,18 @@ my @of_servers = (
 	['a key of an unknown kind', { KEYFILE => $ed25519 }, qr/(unable to read key from|key) \Q$ed25519\E.*/],
 	['the key of another RSA certificate', { KEYFILE => file('root.key') }, "key @{[file('root.key')]} does not belong to a certificate in @{[file('server-rsa.pem')]}"],
 	['the key of another EC certificate', { CERTFILE => file('server-p256.pem'), KEYFILE => file('expired.key') }, "key @{[file('expired.key')]} does not belong to a certificate in @{[file('server-p256.pem')]}"],
+	['TLS_SNI', { TLS_SNI => '3' }, 'TLS_SNI: 3: value not understood'],
+	['TLS_SNI without names', { TLS_SNI => '2' }, 'no certificate by name: set CERTFILE:name and KEYFILE:name, or TLS_SNIDIR'],
+	['a folder of names that is not there', { TLS_SNIDIR => $gone }, "TLS_SNIDIR: unable to open $gone: No such file or directory"],
+	(map { ["a name that is none: $_", { "CERTFILE:$_" => file('server-p256.pem') }, "CERTFILE:$_: not a host name"] }
+		'', '*', '*.', '.org', 'a..org', 'a.org.', 'a b', '127.0.0.1', '::1', 'a/b', '*.*.org', 'x*.org', 'a' x 64, join('.', ('a' x 50) x 5)),
+	['a name twice', { 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:a.org' => file('server-p256.key'), 'CERTFILE:A.ORG' => file('server-p256.pem') }, 'CERTFILE:a.org: given twice'],
+	['a key without its certificate', { 'KEYFILE:a.org' => file('server-p256.key') }, 'KEYFILE:a.org: there is no CERTFILE:a.org beside it'],
+	['a key of a name that is not there', { 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:A.org' => $gone }, "unable to read key from $gone: No such file or directory"],
+	['a name without a key', { 'CERTFILE:a.org' => file('server-p256.pem') }, "unable to read key from @{[file('server-p256.pem')]}: no private key in it"],
+	['CCAVERIFY without CAs', { CCAVERIFY => 'report', CAFILE => undef }, 'no CA to trust: set CAFILE or CADIR'],
+	['no check of those who are asked', { CCAVERIFY => 'require', TLS_VERIFY => 'none' }, 'TLS_VERIFY: none: a server checks the chain of a client certificate'],
+	['a client name that is none', { CCAVERIFY => 'require', TLS_VERIFY => 'name', TLS_PEERNAME => 'a b', CCAFILE => file('root.pem') }, 'client name a b: neither a host name nor an address'],
 	['an EC key for an RSA certificate', { KEYFILE => file('server-p256.key') }, "key @{[file('server-p256.key')]} does not belong to a certificate in @{[file('server-rsa.pem')]}"],
 );
 my @of_clients = (
@@ -196,6 +206,7 @@ my @of_clients = (
 	['garbage for CAs', { CAFILE => $text }, qr/(unable to read CAs from \Q$text\E: \S.+|no CA to trust: .*)/],
 	['TLS_VERIFY', { TLS_VERIFY => 'nonsense' }, 'TLS_VERIFY: nonsense: value not understood'],
 	['an empty TLS_VERIFY', { TLS_VERIFY => '' }, 'TLS_VERIFY: : value not understood'],
+	(map { ['a name to send that is none', { TLS_SNI => $_ }, "TLS_SNI: $_: not a host name"] } 'a b', '127.0.0.1', '*.org'),
 	['VERIFYDEPTH', { VERIFYDEPTH => 'x' }, qr/VERIFYDEPTH: x: not a number from 0 to \d+/],
 	(map { ['TLS_MINRSA', { TLS_MINRSA => $_ }, "TLS_MINRSA: $_: not a number from 1024 to 4096"] } '1023', '4097', 'x', ''),
 	['TLS_CNFALLBACK', { TLS_CNFALLBACK => 'yes' }, 'TLS_CNFALLBACK: yes: value not understood'],
@@ -206,6 +217,9 @@ my @of_both = (
 	['TLS_REPORT', { TLS_REPORT => 'long' }, 'TLS_REPORT: long: value not understood'],
 	(map { ['TLS_TIMEOUT', { TLS_TIMEOUT => $_ }, "TLS_TIMEOUT: $_: not a number from 1 to 1000000"] } 'x', '', '0', '-1', '1000001', '99999999999999999999'),
 	['TLS_LINGER', { TLS_LINGER => '5s' }, 'TLS_LINGER: 5s: not a number from 1 to 1000000'],
+	['TLS_ALPN', { TLS_ALPN => "h2,b\xe9" }, "TLS_ALPN: b\xe9: not the name of a protocol"],
+	['a long name in TLS_ALPN', { TLS_ALPN => 'x' x 256 }, 'TLS_ALPN: ' . 'x' x 256 . ': not the name of a protocol'],
+	['many in TLS_ALPN', { TLS_ALPN => join ',', 1 .. 17 }, 'TLS_ALPN: more than 16 protocols'],
 	['CIPHERS', { CIPHERS => 'x' }, 'CIPHERS: x: this version cannot do that'],
 	engine() eq 'bearssl' ? ['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3' }, 'TLS_MINVERSION: TLSv1.3: the engine bearssl does not speak it']
 		: ['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3', TLS_MAXVERSION => 'TLSv1.2' }, 'TLS_MINVERSION is above TLS_MAXVERSION'],

@@ -61,6 +61,8 @@ int option_parse(const struct option *table, void *fields, int argc, char *const
 /* Decimal digits only, no sign, no blank, at most maximum. */
 bool option_scan_number(const char *text, unsigned long maximum, unsigned long *value);
 
+enum { TLS_SNI_UNSAID = 3 };
+
 /* The TLS family: tlsd, tlsc and, with the last three fields, the io programs. */
 struct tls_options {
 	int fin_only;          /* -s 1, -S 0: at local EOF end by a bare FIN instead of close_notify; -1: not given */
@@ -70,6 +72,7 @@ struct tls_options {
 	unsigned idle_ms;      /* -K */
 	unsigned handshake_s;  /* -T; 0: not given */
 	const char *name;      /* -k: server name (clients) */
+	unsigned sni;          /* -k: 0 off, 1 with default, 2 strict (servers); TLS_SNI_UNSAID: not given */
 	int keep_environment;  /* links only: -Z 1, -z 0 */
 	const char *report;    /* io only: -d, descriptor number */
 	const char *control;   /* io only: -c, likewise */
@@ -164,11 +167,11 @@ struct tls_link_program {
 _Noreturn void tls_link(const struct tls_link_program *program, int argc, char **argv);
 
 /*
- * Runs "IOPROGRAM -C" as identity, with the environment that a connection's io program will have, and waits. 0 if it is content, else its
+ * Runs "IOPROGRAM -C" as identity, with the options given and the environment that a connection's io program will have, and waits. 0 if it is content, else its
  * exit code: it has said why on descriptor 2, unless *problem (doing not NULL) does.
  */
-int chain_check(enum chain_side side, const struct chain_identity *identity, const stralloc *changes,
-	struct chain_problem *problem);
+int chain_check(enum chain_side side, const struct tls_options *tls, const struct chain_identity *identity,
+	const stralloc *changes, struct chain_problem *problem);
 
 /* ---- the report of an io program ---- */
 
@@ -225,6 +228,9 @@ int chain_wait_for_prog(pid_t prog);
 
 /* ==== the TCP family: tcpserver, sslserver, tcpclient, sslclient ==== */
 
+/* What sslserver demands of clients: nothing, a certificate, or one for the client's own host. */
+enum tcp_certificate { TCP_CERTIFICATE_NONE, TCP_CERTIFICATE_ANY, TCP_CERTIFICATE_HOST };
+
 /* Options of the two servers (DESIGN §2); tcpserver leaves the fields of TLS letters at their defaults. */
 struct tcp_server_options {
 	int print_port;              /* -1 */
@@ -252,7 +258,7 @@ struct tcp_server_options {
 	int keep_ip_options;         /* -o 1, -O 0 */
 	int log_tls;                 /* -V */
 	int delayed;                 /* -n 1, -N 0: prog asks for TLS */
-	int client_certificate;      /* always 0 so far, as the letters that ask for it are refused: -Z */
+	int client_certificate;      /* -m, -z, -Z: enum tcp_certificate */
 };
 
 /* Options of the two clients; tcpclient leaves the fields of TLS letters at their defaults. */

@@ -107,6 +107,8 @@ static void add_options(struct arguments *a, const struct tls_options *tls)
 		add_number(a, "-K", tls->idle_ms);
 	if (tls->handshake_s)
 		add_number(a, "-T", tls->handshake_s);
+	if (tls->sni != TLS_SNI_UNSAID)
+		add_number(a, "-k", tls->sni);
 	if (tls->name) {
 		add(a, "-k");
 		add(a, tls->name);
@@ -291,18 +293,24 @@ void chain_start(const struct chain_link *link, const stralloc *changes, struct 
 /* ---- the configuration check ---- */
 
 /* In the child: its exit code is that of the io program, or says that it could not be run. */
-static _Noreturn void run_check(
-	const struct chain_identity *identity, const char *path, const stralloc *changes)
+static _Noreturn void run_check(const struct tls_options *tls, const struct chain_identity *identity,
+	const char *path, const stralloc *changes)
 {
-	const char *const arguments[] = { path, "-C", "--", "0", "1", NULL };
+	struct arguments a = { .n = 0 };
 
+	add(&a, path);
+	add(&a, "-C");
+	add_options(&a, tls);
+	add(&a, "--");
+	add_number(&a, NULL, 0);
+	add_number(&a, NULL, 1);
 	if (chain_become(identity))
-		mexec_am(path, arguments, changes->s, changes->len);
+		mexec_am(path, a.at, changes->s, changes->len);
 	_exit(CHECK_NOT_RUN);
 }
 
-int chain_check(enum chain_side side, const struct chain_identity *identity, const stralloc *changes,
-	struct chain_problem *problem)
+int chain_check(enum chain_side side, const struct tls_options *tls, const struct chain_identity *identity,
+	const stralloc *changes, struct chain_problem *problem)
 {
 	static char path[4200];
 	int status;
@@ -317,7 +325,7 @@ int chain_check(enum chain_side side, const struct chain_identity *identity, con
 	}
 	pid = fork();
 	if (pid == 0)
-		run_check(identity, path, changes);
+		run_check(tls, identity, path, changes);
 	do
 		ended = pid < 0 ? pid : waitpid(pid, &status, 0);
 	while (ended < 0 && errno == EINTR);

@@ -80,8 +80,9 @@ static const struct option server_table[] = { REFUSED_WITH('T', of_sslserver),
 	SET('n', tcp_server_options, delayed, 1), SET('N', tcp_server_options, delayed, 0),
 	SET('s', tcp_server_options, certificate_variables, 1),
 	SET('S', tcp_server_options, certificate_variables, 0), SET('e', tcp_server_options, tcp_variables, 1),
-	SET('E', tcp_server_options, tcp_variables, 0), SET('Z', tcp_server_options, client_certificate, 0),
-	REFUSED('m', not_yet), REFUSED('z', not_yet), REFUSED('3', not_yet),
+	SET('E', tcp_server_options, tcp_variables, 0), SET('Z', tcp_server_options, client_certificate, TCP_CERTIFICATE_NONE),
+	SET('m', tcp_server_options, client_certificate, TCP_CERTIFICATE_ANY),
+	SET('z', tcp_server_options, client_certificate, TCP_CERTIFICATE_HOST), REFUSED('3', not_yet),
 	SET('V', tcp_server_options, log_tls, 1), END };
 
 const struct option *const tcpserver_option_table = server_table;

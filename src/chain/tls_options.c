@@ -3,7 +3,7 @@
  */
 #include "chain/chain.h"
 
-const struct tls_options tls_defaults = { .fin_only = -1, .verbosity = 1 };
+const struct tls_options tls_defaults = { .fin_only = -1, .verbosity = 1, .sni = TLS_SNI_UNSAID };
 
 #define AT(field) offsetof(struct tls_options, field)
 #define SET(letter, field, value)                                                                            \
@@ -34,7 +34,7 @@ const struct tls_options tls_defaults = { .fin_only = -1, .verbosity = 1 };
 		REFUSED('3', "(key passwords) is not built yet")
 #define SERVER                                                                                               \
 	NUMBER('T', handshake_s, 1, 1000000, "seconds"),                                                         \
-		REFUSED_WITH_ARGUMENT('k', "(certificates by server name) is not built yet")
+		NUMBER('k', sni, 0, 2, "levels")
 #define CLIENT                                                                                               \
 	TEXT('k', name),                                                                                         \
 		REFUSED_WITH_ARGUMENT('T', "is the connect rule of the clients: set TLS_TIMEOUT to the seconds")

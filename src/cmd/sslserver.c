@@ -14,7 +14,7 @@
 
 static const char program[] = "sslserver";
 static const char usage[] =
-	"[ -146UXpPhHrRoOdDqQvVeEsSnNZ ] [ -c limit ] [ -x rules.cdb ] [ -y rules.cdb ] [ -B banner ] [ -b "
+	"[ -146UXpPhHrRoOdDqQvVeEsSnNmzZ ] [ -c limit ] [ -x rules.cdb ] [ -y rules.cdb ] [ -B banner ] [ -b "
 	"backlog ] "
 	"[ -g gid ] [ -u uid ] [ -I interface ] [ -l localname ] [ -t seconds ] [ -T handshake ] [ -w idle ] "
 	"host port prog";
@@ -36,7 +36,7 @@ static void die(const struct chain_problem *problem)
 /* Options whose work is done by the io program. */
 static void prepare_tls(struct service *service)
 {
-	const struct tcp_server_options *options = &service->tcp.options;
+	struct tcp_server_options *options = &service->tcp.options;
 	char seconds[24];
 	bool done = true;
 
@@ -47,6 +47,12 @@ static void prepare_tls(struct service *service)
 	if (options->handshake_s) {
 		(void)snprintf(seconds, sizeof seconds, "%u", options->handshake_s);
 		done = chain_set(&service->tcp.changes, "TLS_TIMEOUT", seconds);
+	}
+	if (options->client_certificate)
+		service->tls.client_certificate = 'y';
+	if (options->client_certificate == TCP_CERTIFICATE_HOST) {
+		options->paranoid = 1; /* whoever makes up a name for his address must not choose whose certificate will do */
+		done = done && chain_set(&service->tcp.changes, "TLS_VERIFY", "name");
 	}
 	if (options->certificate_variables || options->tcp_variables)
 		done = done && chain_set(&service->tcp.changes, "TLS_REPORT", "full");
@@ -59,7 +65,8 @@ static void prepare_tls(struct service *service)
 static void check_configuration(struct service *service)
 {
 	struct chain_problem problem;
-	int verdict = chain_check(CHAIN_SERVER, &service->rights.listener, &service->tcp.changes, &problem);
+	int verdict = chain_check(
+		CHAIN_SERVER, &service->tls, &service->rights.listener, &service->tcp.changes, &problem);
 
 	if (verdict && problem.doing)
 		die(&problem);

@@ -14,6 +14,7 @@
 enum {
 	ENGINE_RECORD_MAX = 5 + 16384 + 2048, /* a record with its header (RFC 5246 6.2.3) */
 	ENGINE_PLAIN_MAX = 16384,             /* cleartext in one record */
+	ENGINE_ALPN_MAX = 16,                 /* application protocols */
 	ENGINE_CA_NAMES_MAX = 1024,           /* names of CAs that a server sends */
 	ENGINE_CA_NAMES_BYTES = 60000         /* and bytes in all of them (RFC 5246 7.4.4 has room for 65535) */
 };
@@ -40,7 +41,8 @@ enum {
 	ALERT_INTERNAL_ERROR = 80,
 	ALERT_USER_CANCELED = 90,
 	ALERT_UNSUPPORTED_EXTENSION = 110,
-	ALERT_UNRECOGNIZED_NAME = 112
+	ALERT_UNRECOGNIZED_NAME = 112,
+	ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
 /* The RFC's name of an alert description ("unknown_ca"), "unknown alert" for a number without one. */
@@ -73,10 +75,12 @@ struct engine_to_sign {
 struct engine_calls {
 	void *context;
 	/*
-	 * Servers: the pair for a client that asks for server_name (NULL if it named none); NULL: there is none,
-	 * the handshake fails. Clients: the pair to present to a server that asks for a certificate; NULL: none.
+	 * The pairs to choose from, at most one for each kind of key, from the 0th on; NULL: there are no more.
+	 * Servers ask when the relay has seen the ClientHello, and use the first that the client can do with: if
+	 * there is none, the handshake fails. Clients ask when the server wants a certificate, and present none
+	 * where there is none that it can do with.
 	 */
-	const struct engine_pair *(*choose)(void *context, const char *server_name);
+	const struct engine_pair *(*pair)(void *context, size_t nth);
 	/*
 	 * Signs with the key of pair. Returns the length of the signature put into out (room bytes, which may
 	 * overlap the text), 0 if it cannot be done.
@@ -88,15 +92,24 @@ struct engine_calls {
 	void (*judge)(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
 };
 
-enum engine_asking { ENGINE_ASK_NOTHING, ENGINE_ASK, ENGINE_DEMAND };
+/* Servers: what is asked of clients. */
+enum engine_asking {
+	ENGINE_ASK_NOTHING,
+	ENGINE_ASK,         /* for a certificate: none, or one that judge() accepts */
+	ENGINE_ASK_ANYBODY, /* likewise, but one that judge() refuses only counts as none, see facts */
+	ENGINE_DEMAND       /* one that judge() accepts */
+};
 
 struct engine_setup {
 	bool client;
 	unsigned oldest,
 		newest;            /* protocol versions, within those of the engine: ENGINE_TLS12 .. class->newest */
 	const char *send_name; /* clients: server_name extension (RFC 6066 3); NULL: do not send one */
-	/* Servers: whether a certificate is asked for (none, or one that judge() accepts) or demanded; names of
-	 * CAs to send, each a DER Name. */
+	/* Application protocols (RFC 7301) in the order of preference, 1 to 255 bytes each: what a client offers,
+	 * or a server agrees to. None: the extension is neither sent nor answered. */
+	const char *const *alpn;
+	size_t n_alpn;
+	/* Servers: whether a certificate is asked for; names of CAs to send, each a DER Name. */
 	enum engine_asking asking;
 	const struct bytes *ca_names;
 	size_t n_ca_names;
@@ -110,8 +123,12 @@ struct engine_facts {
 	unsigned cipher_bits;       /* of secret key */
 	const char *implementation; /* "BearSSL 0.6" */
 	struct bytes session_id;
+	const char *alpn;                   /* application protocol agreed on, one of the setup's; NULL: none */
+	const struct engine_pair *own_pair; /* what we presented; NULL: nothing */
 	const struct bytes *peer_chain; /* as presented; n_peer_chain 0: none */
 	size_t n_peer_chain;
+	const struct x509_verdict *refused; /* ENGINE_ASK_ANYBODY: on a chain that was presented and then passed
+										 * over; NULL: there was none */
 };
 
 struct engine_failure {

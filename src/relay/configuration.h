@@ -24,7 +24,25 @@ bool settings_refuse_unbuilt(struct relay_problem *);
 bool trust_load_for_client(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 bool trust_load_for_server(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 
-/* pair.c: certificate chain and key of CERTCHAINFILE, CERTFILE, KEYFILE. */
-bool pair_load(struct relay_configuration *, bool check, struct relay_problem *);
+/* identity.c */
+
+struct identity_files {
+	int folder; /* AT_FDCWD, or a descriptor of the folder that paths begin in */
+	const char *certificate, *key; /* paths, which may be the same */
+};
+
+bool identity_load(struct relay_identity *, const struct identity_files *, bool check, struct relay_problem *);
+/* The one of CERTCHAINFILE, CERTFILE, KEYFILE. */
+bool identity_load_own(struct relay_identity *, bool check, struct relay_problem *);
+/* Overwrites its keys. */
+void identity_wipe(struct relay_identity *);
+
+/* names.c: CERTFILE:name, KEYFILE:name, TLS_SNI, TLS_SNIDIR. */
+bool names_load(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
+/* Clients: TLS_SNI, the name to send; *name stays where it is unset. */
+bool names_read_sent(const char **name, struct relay_problem *);
+
+/* protocols.c: TLS_ALPN. */
+bool protocols_load(struct relay_configuration *, struct relay_problem *);
 
 #endif

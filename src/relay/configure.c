@@ -51,7 +51,7 @@ static bool read_settings(
 
 /* Whether a client has a certificate of its own to present: -y says yes, -Y no, else it has one if the
  * environment names it. */
-static bool has_own_pair(const struct relay_wish *wish)
+static bool has_own_identity(const struct relay_wish *wish)
 {
 	if (wish->client_certificate)
 		return wish->client_certificate == 'y';
@@ -67,34 +67,33 @@ bool relay_configure_trust(
 }
 
 bool relay_configure(
-	struct relay_configuration *c, const struct relay_wish *wish, bool check, struct relay_problem *problem)
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
 {
-	*c = (struct relay_configuration){ .close = RELAY_CLOSE_NOTIFY };
-	if (!read_settings(c, wish, problem))
+	*c = (struct relay_configuration){ .close = RELAY_CLOSE_NOTIFY, .names_folder = -1 };
+	c->presented = &c->own;
+	if (!read_settings(c, wish, problem) || !protocols_load(c, problem))
 		return false;
-	if (!wish->client && !pair_load(c, check, problem))
+	if (!wish->client && !names_load(c, wish, problem))
 		return false;
 	return relay_configure_trust(c, wish, problem) &&
-		   (!wish->client || !has_own_pair(wish) || pair_load(c, check, problem));
+		   (!wish->client || !has_own_identity(wish) || identity_load_own(&c->own, wish->check, problem));
 }
 
-void relay_forget_key(struct relay_configuration *c)
+void relay_forget_keys(struct relay_configuration *c)
 {
-	if (!c->key_text)
-		return;
-	x509_wipe(c->key_text, c->key_text_n);
-	free(c->key_text);
-	c->key_text = NULL;
-	c->key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
+	identity_wipe(&c->own);
+	for (size_t i = 0; i < c->n_named; i++)
+		identity_wipe(&c->named[i].identity);
+	identity_wipe(&c->from_folder);
 }
 
 /* ---- what the engine asks ---- */
 
-static const struct engine_pair *choose(void *context, const char *server_name)
+static const struct engine_pair *pair_of(void *context, size_t nth)
 {
-	const struct relay_configuration *c = context;
-	(void)server_name; /* one pair serves every name */
-	return c->pair.n ? &c->pair : NULL;
+	const struct relay_identity *identity = ((const struct relay_configuration *)context)->presented;
+
+	return nth < identity->n ? &identity->pairs[nth].engine : NULL;
 }
 
 static size_t sign(void *context, const struct engine_pair *pair, const struct engine_to_sign *what,
@@ -117,8 +116,10 @@ void relay_engine_setup(struct relay_configuration *c, bool client, struct engin
 		.oldest = c->oldest,
 		.newest = c->newest,
 		.send_name = c->send_name,
+		.alpn = c->alpn,
+		.n_alpn = c->n_alpn,
 		.asking = c->asking,
 		.ca_names = c->ca_names,
 		.n_ca_names = c->n_ca_names,
-		.calls = { .context = c, .choose = choose, .sign = sign, .judge = judge } };
+		.calls = { .context = c, .pair = pair_of, .sign = sign, .judge = judge } };
 }

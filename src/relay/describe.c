@@ -65,6 +65,21 @@ static void describe_certificate(struct bytes der, struct prefixed *to)
 		x509_variables(&certificate, set_prefixed, to, work, sizeof work);
 }
 
+/* As mod_ssl has it: a chain that leads nowhere is GENEROUS, one with any other fault FAILED and why. */
+static void describe_verdict(
+	const struct engine_facts *facts, void (*set)(void *, const char *, const char *), void *context)
+{
+	char words[200];
+
+	if (facts->refused)
+		(void)snprintf(words, sizeof words, "FAILED:%s", facts->refused->reason);
+	set(context, "SSL_CLIENT_VERIFY",
+		facts->n_peer_chain                                             ? "SUCCESS"
+		: !facts->refused                                               ? "NONE"
+		: facts->refused->alert == X509_ALERT_UNKNOWN_CA ? "GENEROUS"
+														 : words);
+}
+
 /* What a server says of its client: nothing of a certificate that was not accepted in this handshake. */
 static void describe_client(
 	const struct engine_facts *facts, void (*set)(void *, const char *, const char *), void *context)
@@ -73,7 +88,7 @@ static void describe_client(
 	struct prefixed to = { set, context, "SSL_CLIENT_" };
 	char name[64];
 
-	set(context, "SSL_CLIENT_VERIFY", facts->n_peer_chain ? "SUCCESS" : "NONE");
+	describe_verdict(facts, set, context);
 	if (facts->n_peer_chain)
 		describe_certificate(facts->peer_chain[0], &to);
 	for (size_t i = 1; i < facts->n_peer_chain; i++) {
@@ -85,8 +100,8 @@ static void describe_client(
 	}
 }
 
-static void describe_fully(const struct relay_configuration *configuration, bool client,
-	const struct engine_facts *facts, void (*set)(void *, const char *, const char *), void *context)
+static void describe_fully(bool client, const struct engine_facts *facts,
+	void (*set)(void *, const char *, const char *), void *context)
 {
 	struct prefixed server = { set, context, "SSL_SERVER_" };
 	char text[2 * 64 + 1];
@@ -102,10 +117,10 @@ static void describe_fully(const struct relay_configuration *configuration, bool
 	}
 	if (client && facts->n_peer_chain)
 		describe_certificate(facts->peer_chain[0], &server);
-	if (!client) {
-		describe_certificate(configuration->chain[0], &server);
+	if (!client && facts->own_pair)
+		describe_certificate(facts->own_pair->chain[0], &server);
+	if (!client)
 		describe_client(facts, set, context);
-	}
 }
 
 void relay_describe(const struct relay_configuration *configuration, bool client,
@@ -117,7 +132,8 @@ void relay_describe(const struct relay_configuration *configuration, bool client
 	set(context, "SSL_PROTOCOL", facts->protocol);
 	set(context, "SSL_CIPHER", facts->cipher);
 	set(context, "SSL_TLS_SNI_SERVERNAME", name);
+	set(context, "SSL_ALPN", facts->alpn);
 	describe_peer(facts, set, context);
 	if (configuration->full_report)
-		describe_fully(configuration, client, facts, set, context);
+		describe_fully(client, facts, set, context);
 }

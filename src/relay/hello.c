@@ -119,6 +119,7 @@ static enum hello_result read_alpn(struct bytes extension, struct hello *hello)
 
 	if (!take_vector(&extension, 2, &list) || extension.n || !list.n)
 		return malformed(hello);
+	hello->alpn = list;
 	while (list.n)
 		if (!take_vector(&list, 1, &name) || !name.n)
 			return malformed(hello);

@@ -54,7 +54,7 @@ static bool report_open(
 {
 	struct report *report = context;
 
-	relay_forget_key(&configuration); /* no renegotiation, so nothing is signed any more */
+	relay_forget_keys(&configuration); /* no renegotiation, so nothing is signed any more */
 	if (report->fd < 0 && report->control < 0)
 		return true;
 	relay_describe(&configuration, report->client, facts, server_name,
@@ -116,7 +116,7 @@ static int exit_code(enum relay_code code)
 static _Noreturn void give_up(const struct relay_program *program, const struct chain_io *io, bool checking,
 	int code, const char *words)
 {
-	relay_forget_key(&configuration);
+	relay_forget_keys(&configuration);
 	net_log(program->name, ": fatal: ", words, NULL);
 	if (!program->client && !checking && io->control < 0) /* an alert is nothing to a client in clear */
 		relay_turn_away(0, 1);
@@ -128,8 +128,11 @@ static _Noreturn void give_up(const struct relay_program *program, const struct 
 static void prepare(
 	const struct relay_program *program, const struct tls_options *options, const struct chain_io *io)
 {
+	_Static_assert((int)TLS_SNI_UNSAID == (int)RELAY_SNI_UNSAID, "handed on as it is");
 	struct relay_wish wish = { .client = program->client,
+		.check = options->check,
 		.name = options->name,
+		.sni = (enum relay_sni)options->sni,
 		.client_certificate = options->client_certificate,
 		.fin_only = options->fin_only,
 		.handshake_s = options->handshake_s };
@@ -139,7 +142,7 @@ static void prepare(
 
 	if (!chain_hold_signals())
 		give_up(program, io, options->check, EXIT_SYSTEM, "unable to hold signals");
-	if (!relay_configure(&configuration, &wish, options->check, &problem))
+	if (!relay_configure(&configuration, &wish, &problem))
 		give_up(program, io, options->check, EXIT_CONFIGURATION, problem.words);
 	if (chain_confine(io, &refused))
 		return;
@@ -170,7 +173,7 @@ static void await_command(const struct relay_program *program, struct chain_io *
 	}
 	if (command == RELAY_COMMAND_UNKNOWN)
 		net_log(program->name, ": fatal: unknown command on the control socket", NULL);
-	relay_forget_key(&configuration);
+	relay_forget_keys(&configuration);
 	code = chain_wait_for_prog(io->prog);
 	_exit(command == RELAY_COMMAND_UNKNOWN ? EXIT_USAGE : code);
 }
@@ -197,7 +200,7 @@ static void run(const struct relay_program *program, const struct tls_options *o
 	(void)relay.engine->class->start(
 		relay.engine, &setup); /* the relay asks the engine whether it has failed */
 	relay_run(&relay, end);
-	relay_forget_key(&configuration);
+	relay_forget_keys(&configuration);
 }
 
 _Noreturn void relay_program(const struct relay_program *program, int argc, char **argv)

@@ -32,6 +32,9 @@ static void check_hello(struct loop *l, size_t fresh)
 	switch (hello_read(&l->reader, l->in + l->in_at + l->in_n - fresh, fresh, &l->hello)) {
 	case HELLO_DONE:
 		l->hello_done = true;
+		if (!relay_choose_identity(l->relay->configuration, &l->hello) ||
+			!relay_agree_protocol(l->relay->configuration, &l->hello))
+			loop_fail(l, l->hello.alert, l->hello.words);
 		break;
 	case HELLO_MORE:
 		if (l->in_at + l->in_n == IN_ROOM)

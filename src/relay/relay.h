@@ -12,6 +12,8 @@
 #include <sys/types.h>
 #include "engine/engine.h"
 
+enum { HELLO_MAX = 65536, HELLO_NAME_MAX = 253 }; /* bytes of a ClientHello and of the name in it */
+
 /* ---- configuration of an io program (DESIGN §6), read before the first network byte ---- */
 
 /* What is wrong with the configuration, in words: "unable to read key from K: No such file or directory". */
@@ -21,19 +23,50 @@ struct relay_problem {
 
 enum relay_close { RELAY_CLOSE_NOTIFY, RELAY_CLOSE_FIN, RELAY_CLOSE_WAIT };
 
-struct relay_configuration {
-	/* our certificate chain and key; a client may have none (pair.n 0) */
-	struct x509_list chain_file;
+enum { RELAY_PAIRS_MAX = 2 }; /* one for each kind of key: RSA, EC */
+
+/* A certificate chain and the key of its leaf. */
+struct relay_pair {
 	struct bytes chain[X509_CHAIN_MAX]; /* leaf first */
-	struct engine_pair pair;
 	struct x509_private_key key;
-	unsigned char *key_text; /* memory that key borrows from */
+	struct engine_pair engine; /* the engine's view of the two */
+};
+
+/* What a certificate file and a key file hold; zero: nothing. */
+struct relay_identity {
+	struct x509_list certificates;
+	unsigned char *key_text; /* memory that the keys borrow from */
 	size_t key_text_n;
+	struct relay_pair pairs[RELAY_PAIRS_MAX];
+	size_t n;
+};
+
+/* The identity for one server name, or for the names that *.example.org stands for. */
+struct relay_named {
+	char name[2 + HELLO_NAME_MAX + 1]; /* lower case */
+	struct relay_identity identity;
+};
+
+/* TLS_SNI: what servers do about names. */
+enum relay_sni { RELAY_SNI_OFF, RELAY_SNI_WITH_DEFAULT, RELAY_SNI_STRICT, RELAY_SNI_UNSAID };
+
+struct relay_configuration {
+	struct relay_identity own; /* clients may have none; servers with RELAY_SNI_STRICT, too */
+	/* servers: identities by name, those of the environment and the folder of the others */
+	enum relay_sni sni;
+	struct relay_named *named;
+	size_t n_named;
+	int names_folder; /* descriptor; -1: none */
+	struct relay_identity from_folder;
+	const struct relay_identity *presented; /* which one the connection uses */
+
+	const char *alpn[ENGINE_ALPN_MAX]; /* application protocols in the order of preference */
+	size_t n_alpn;
 
 	struct x509_list anchors;
 	struct x509_trust trust;                    /* who is believed, and the name to find */
 	const char *send_name;                      /* clients: server_name to send; NULL: none */
-	enum engine_asking asking;                  /* servers: is the client asked for a certificate */
+	enum engine_asking asking;                  /* servers: what the client is asked for */
 	struct x509_list ca_file;                   /* servers: CCAFILE */
 	struct bytes ca_names[ENGINE_CA_NAMES_MAX]; /* servers: names of CAs to send */
 	size_t n_ca_names;
@@ -46,19 +79,20 @@ struct relay_configuration {
 
 struct relay_wish { /* what the command line says; it wins over the environment */
 	bool client;
-	const char *name;       /* -k */
+	bool check;             /* there is no connection: also see what only a computation tells */
+	const char *name;       /* clients: -k */
+	enum relay_sni sni;     /* servers: -k */
 	int client_certificate; /* 'y': demanded or presented, 'Y': asked for or never presented, 0: not said */
 	int fin_only;           /* 1, 0, -1: not said */
 	unsigned handshake_s;
 };
 
 /*
- * Reads TLS_… variables, certificate, key and trust anchors. With check, also computes whether key and
- * certificate belong together where the files alone do not tell. False: *problem says what is wrong (exit
+ * Reads TLS_… variables, certificates, keys and trust anchors. With wish->check, also computes whether key
+ * and certificate belong together where the files alone do not tell. False: *problem says what is wrong (exit
  * 96).
  */
-bool relay_configure(
-	struct relay_configuration *, const struct relay_wish *, bool check, struct relay_problem *);
+bool relay_configure(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 
 /*
  * The part of relay_configure that says whom to believe: a client's view of servers, or a server's of the
@@ -70,15 +104,24 @@ bool relay_configure_trust(struct relay_configuration *, const struct relay_wish
 /* The engine's view of it; both must outlive the connection. */
 void relay_engine_setup(struct relay_configuration *, bool client, struct engine_setup *);
 
-/* Overwrites the private key. */
-void relay_forget_key(struct relay_configuration *);
+/*
+ * Servers, once the ClientHello is known: decides which identity is presented, by the name in it, and wipes
+ * the keys of all others. False: the client is to be refused, hello->alert and hello->words say how.
+ */
+struct hello;
+bool relay_choose_identity(struct relay_configuration *, struct hello *);
+
+/* Servers: whether there is an application protocol in common, if both sides want one (RFC 7301 3.2). */
+bool relay_agree_protocol(const struct relay_configuration *, struct hello *);
+
+/* Overwrites the private keys. */
+void relay_forget_keys(struct relay_configuration *);
 
 /* ---- the ClientHello reader (RFC 5246 7.4.1.2, RFC 8446 4.1.2) ---- */
 
-enum { HELLO_MAX = 65536, HELLO_NAME_MAX = 253 };
-
 struct hello {
 	char server_name[HELLO_NAME_MAX + 1]; /* lower case, a host name and nothing else; "": none was sent */
+	struct bytes alpn; /* application protocols, each behind a byte with its length; of the reader's memory */
 	int alert;                            /* after HELLO_REFUSED */
 	const char *words;                    /* likewise */
 };
@@ -126,7 +169,7 @@ struct relay_message {
 
 struct relay {
 	struct engine *engine;
-	const struct relay_configuration *configuration;
+	struct relay_configuration *configuration;
 	bool client;
 	int net_in, net_out; /* may be the same descriptor */
 	int plain_in,

@@ -64,13 +64,9 @@ static const struct {
 	const char *harmless[4];
 } unbuilt[] = {
 	{ "CIPHERS", { "" } },
-	{ "TLS_SNI", { "", "0" } },
-	{ "TLS_SNIDIR", { "" } },
-	{ "TLS_ALPN", { "" } },
 	{ "TLS_PIN", { "" } },
 	{ "CRLFILE", { "" } },
 	{ "CRLDIR", { "" } },
-	{ "CCAVERIFY", { NULL } },
 };
 
 bool settings_refuse_unbuilt(struct relay_problem *problem)

@@ -3,6 +3,7 @@
  * servers, what is said to a client that is asked for a certificate.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,26 +40,65 @@ static bool clean_name(const char *typed, char *out, size_t room)
 		   out[0] != '.';
 }
 
-static bool read_name(struct relay_configuration *c, const struct relay_wish *wish, unsigned verify,
+/* The name that the peer's certificate has to be for. Static memory: one connection a process. */
+static bool read_name(struct relay_configuration *c, const char *whose, const char *typed,
 	struct relay_problem *problem)
 {
 	static char name[300];
+
+	if (!clean_name(typed, name, sizeof name))
+		return configuration_refuse(
+			problem, "%s name %.300s: neither a host name nor an address", whose, typed);
+	c->trust.name = name;
+	return true;
+}
+
+/* Clients: the name to find, and the one to send, which is the same unless TLS_SNI says otherwise. */
+static bool read_server_name(struct relay_configuration *c, const struct relay_wish *wish, unsigned verify,
+	struct relay_problem *problem)
+{
+	const char *typed = wish->name ? wish->name : setting("TLS_PEERNAME", "");
 	unsigned char address[16];
+
+	if (*typed && !read_name(c, "server", typed, problem))
+		return false;
+	if (!*typed && verify == VERIFY_NAME)
+		return configuration_refuse(
+			problem, "no name to check: give the server's name, or set TLS_PEERNAME or TLS_VERIFY=chain");
+	if (*typed && !x509_scan_address(c->trust.name, address))
+		c->send_name = c->trust.name; /* RFC 6066 3: literals are not sent */
+	if (verify != VERIFY_NAME)
+		c->trust.name = NULL;
+	return names_read_sent(&c->send_name, problem);
+}
+
+/* What a link before us says of the connection, as in TCPREMOTEHOST or SSLREMOTEIP. */
+static const char *of_connection(const char *what)
+{
+	const char *protocol = getenv("PROTO");
+	char name[64];
+
+	if (!protocol || (size_t)snprintf(name, sizeof name, "%s%s", protocol, what) >= sizeof name)
+		return "";
+	return setting(name, "");
+}
+
+/* Servers: the name that a client's certificate has to be for; one without a host name is met by its address. */
+static bool read_client_name(
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
+{
 	const char *typed = wish->name ? wish->name : setting("TLS_PEERNAME", "");
 
-	if (!*typed) {
-		if (verify == VERIFY_NAME)
-			return configuration_refuse(
-				problem, "no name to check: give the server's name, or set TLS_PEERNAME or TLS_VERIFY=chain");
-		return true;
-	}
-	if (!clean_name(typed, name, sizeof name))
-		return configuration_refuse(problem, "server name %.300s: neither a host name nor an address", typed);
-	if (verify == VERIFY_NAME)
-		c->trust.name = name;
-	if (!x509_scan_address(name, address))
-		c->send_name = name; /* RFC 6066 3: literals are not sent */
-	return true;
+	if (!*typed)
+		typed = of_connection("REMOTEHOST");
+	if (!*typed)
+		typed = of_connection("REMOTEIP");
+	if (!*typed && wish->check)
+		return true; /* nobody is there yet */
+	if (!*typed)
+		return configuration_refuse(problem,
+			"no name to check: nothing says who the client is, neither TLS_PEERNAME nor ${PROTO}REMOTEHOST");
+	return read_name(c, "client", typed, problem);
 }
 
 static bool add_file(struct x509_list *list, const char *path, struct relay_problem *problem)
@@ -134,7 +174,7 @@ bool trust_load_for_client(
 	unsigned verify = VERIFY_NAME;
 
 	if (!read_demands(c, CLIENT_DEPTH, problem) || !setting_word("TLS_VERIFY", levels, &verify, problem) ||
-		!read_name(c, wish, verify, problem))
+		!read_server_name(c, wish, verify, problem))
 		return false;
 	c->trust.check_chain = verify != VERIFY_NONE;
 	return verify == VERIFY_NONE || read_anchors(c, CONF_CAFILE, CONF_CADIR, problem);
@@ -156,6 +196,20 @@ static bool name_authorities(
 	return true;
 }
 
+/* CCAVERIFY wins over the command line, so that a rule can ask one client for more, or for less. */
+static enum engine_asking asking(const struct relay_wish *wish)
+{
+	const char *how = getenv("CCAVERIFY");
+
+	if (!how)
+		return wish->client_certificate == 'y' ? ENGINE_DEMAND
+			   : wish->client_certificate == 'Y' ? ENGINE_ASK
+												 : ENGINE_ASK_NOTHING;
+	return !strcmp(how, "optional") ? ENGINE_ASK
+		   : !strcmp(how, "report") ? ENGINE_ASK_ANYBODY
+									: ENGINE_DEMAND; /* of any other value, the manual's "If set" */
+}
+
 /* The public's CAs say nothing about who may come in, so that no default stands in for what is not set. */
 bool trust_load_for_server(
 	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
@@ -166,13 +220,15 @@ bool trust_load_for_server(
 	if (!read_demands(c, CONF_VERIFYDEPTH, problem) || !setting_word("TLS_VERIFY", levels, &verify, problem))
 		return false;
 	c->trust.of_client = true;
-	if (!wish->client_certificate || !strcmp(names, "-"))
+	c->asking = asking(wish);
+	if (c->asking == ENGINE_ASK_NOTHING || !strcmp(names, "-")) {
+		c->asking = ENGINE_ASK_NOTHING;
 		return true;
-	c->asking = wish->client_certificate == 'y' ? ENGINE_DEMAND : ENGINE_ASK;
-	if (verify != VERIFY_CHAIN)
+	}
+	if (verify == VERIFY_NONE)
 		return configuration_refuse(
-			problem, "TLS_VERIFY: %s: a server checks the chain of a client certificate", levels[verify]);
-	if (wish->name && !read_name(c, wish, VERIFY_NAME, problem))
+			problem, "TLS_VERIFY: none: a server checks the chain of a client certificate");
+	if ((wish->name || verify == VERIFY_NAME) && !read_client_name(c, wish, problem))
 		return false;
 	if (*names && !add_file(&c->ca_file, names, problem))
 		return false;

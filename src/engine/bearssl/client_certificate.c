@@ -1,7 +1,7 @@
 /*
- * Our own certificate, for a server that asks for one (RFC 5246 7.4.6): whatever pair the caller gives, or
- * none. The names of CAs that the server sends are not looked at: the caller has one certificate, and the
- * server says what it thinks of it.
+ * Our own certificate, for a server that asks for one (RFC 5246 7.4.6): the first of the caller's pairs
+ * whose key the server can do with, or none. The names of CAs that the server sends are not looked at: the
+ * server says what it thinks of the certificate.
  */
 #include "engine/bearssl/private.h"
 
@@ -29,13 +29,16 @@ static void choose(const br_ssl_client_certificate_class **ctx, const br_ssl_cli
 	uint32_t types, br_ssl_client_certificate *choices)
 {
 	struct bearssl *b = owner(ctx);
-	unsigned hash;
+	const struct engine_calls *calls = &b->setup->calls;
+	unsigned hash = 0;
+	size_t nth = 0;
 
 	(void)client;
-	b->pair = b->setup->calls.choose(b->setup->calls.context, NULL);
-	hash = b->pair && b->pair->n <= X509_CHAIN_MAX ? suites_choose_hash(types, &b->pair->key) : 0;
 	*choices = (br_ssl_client_certificate){ .chain = NULL };
-	if (!hash)
+	do
+		b->pair = calls->pair(calls->context, nth++);
+	while (b->pair && (b->pair->n > X509_CHAIN_MAX || !(hash = suites_choose_hash(types, &b->pair->key))));
+	if (!b->pair)
 		return;
 	engine_list_chain(b);
 	choices->auth_type = b->pair->key.kind == X509_KEY_EC ? BR_AUTH_ECDSA : BR_AUTH_RSA;

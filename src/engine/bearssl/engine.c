@@ -33,8 +33,6 @@ static bool failed(struct bearssl *b)
 	} else if (code == BR_ERR_OK) {
 		b->failure.words = "peer ended the handshake with close_notify";
 		b->failure.alert_due = -1;
-	} else if (b->nothing_to_choose) {
-		b->failure.words = "no certificate for the requested name";
 	}
 	return true;
 }
@@ -51,11 +49,13 @@ static int policy_choose(const br_ssl_server_policy_class **ctx, const br_ssl_se
 	br_ssl_server_choices *choices)
 {
 	struct bearssl *b = (struct bearssl *)(void *)((char *)ctx - offsetof(struct bearssl, policy));
-	const char *name = br_ssl_engine_get_server_name(&server->eng);
+	const struct engine_calls *calls = &b->setup->calls;
+	size_t nth = 0;
 
-	b->pair = b->setup->calls.choose(b->setup->calls.context, name && *name ? name : NULL);
-	b->nothing_to_choose = !b->pair;
-	if (!b->pair || b->pair->n > X509_CHAIN_MAX || !suites_choose(server, &b->pair->key, choices))
+	do
+		b->pair = calls->pair(calls->context, nth++);
+	while (b->pair && !suites_choose(server, &b->pair->key, choices));
+	if (!b->pair || b->pair->n > X509_CHAIN_MAX)
 		return 0;
 	engine_list_chain(b);
 	choices->chain = b->chain;
@@ -104,8 +104,26 @@ static void ask_for_certificate(struct bearssl *b)
 		b->ca_names[i].len = setup->ca_names[i].n;
 	}
 	br_ssl_server_set_trust_anchor_names(&b->tls.server, b->ca_names, setup->n_ca_names);
-	if (setup->asking == ENGINE_ASK)
+	if (setup->asking != ENGINE_DEMAND)
 		br_ssl_engine_add_flags(&b->tls.engine, BR_OPT_TOLERATE_NO_CLIENT_AUTH);
+}
+
+/*
+ * ALPN. A server's relay has refused a client without a protocol in common by now. A client does not put up
+ * with a server that chooses what was not offered. There is no session cache, with which the library would
+ * read beyond the names.
+ */
+static void offer_protocols(struct bearssl *b)
+{
+	const struct engine_setup *setup = b->setup;
+
+	if (!setup->n_alpn)
+		return;
+	/* The library only reads the names, but its type says otherwise. */
+	br_ssl_engine_set_protocol_names(
+		&b->tls.engine, (const char **)(uintptr_t)setup->alpn, setup->n_alpn);
+	if (setup->client)
+		br_ssl_engine_add_flags(&b->tls.engine, BR_OPT_FAIL_ON_ALPN_MISMATCH);
 }
 
 static bool start(struct engine *e, const struct engine_setup *setup)
@@ -130,6 +148,7 @@ static bool start(struct engine *e, const struct engine_setup *setup)
 	records_install(b);
 	peer_install(b);
 	br_ssl_engine_add_flags(&b->tls.engine, BR_OPT_NO_RENEGOTIATION);
+	offer_protocols(b);
 	br_ssl_engine_set_buffers_bidi(
 		&b->tls.engine, b->in_buffer, sizeof b->in_buffer, b->out_buffer, sizeof b->out_buffer);
 	br_ssl_engine_inject_entropy(&b->tls.engine, seed, sizeof seed);
@@ -267,11 +286,15 @@ static void facts(struct engine *e, struct engine_facts *out)
 	x509_wipe(session.master_secret, sizeof session.master_secret);
 	*out = (struct engine_facts){ .protocol = "TLSv1.2",
 		.implementation = "BearSSL 0.6",
-		.session_id = { session.session_id, session.session_id_len } };
+		.session_id = { session.session_id, session.session_id_len },
+		.alpn = br_ssl_engine_get_selected_protocol(&b->tls.engine),
+		.own_pair = b->pair };
 	out->cipher = suite_name(session.cipher_suite, &out->cipher_bits);
 	if (b->peer.verdict.accepted) {
 		out->peer_chain = b->peer.certificates;
 		out->n_peer_chain = b->peer.n;
+	} else if (b->peer.n || b->peer.too_large) {
+		out->refused = &b->peer.verdict;
 	}
 }
 

@@ -75,7 +75,7 @@ static unsigned end_chain(const br_x509_class **ctx)
 {
 	struct peer_chain *peer = of(ctx);
 	judge(peer);
-	peer->refused = !peer->verdict.accepted;
+	peer->refused = !peer->verdict.accepted && owner(peer)->setup->asking != ENGINE_ASK_ANYBODY;
 	if (peer->refused) /* with tolerance the library would go on, and not even look whether the peer has the
 						  key */
 		br_ssl_engine_remove_flags(&owner(peer)->tls.engine, BR_OPT_TOLERATE_NO_CLIENT_AUTH);

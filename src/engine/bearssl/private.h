@@ -45,8 +45,7 @@ struct bearssl {
 
 	/* server: what was chosen */
 	const br_ssl_server_policy_class *policy;
-	const struct engine_pair *pair;
-	bool nothing_to_choose; /* no pair for the name that the client asked for */
+	const struct engine_pair *pair; /* client: what it presents; NULL: nothing */
 	br_x509_certificate chain[X509_CHAIN_MAX];
 	br_x500_name ca_names[ENGINE_CA_NAMES_MAX];
 

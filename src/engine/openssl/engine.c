@@ -67,8 +67,10 @@ static void shake(struct openssl *o)
 
 	ERR_clear_error();
 	result = SSL_do_handshake(o->ssl);
-	if (result == 1 && o->judged && !o->verdict.accepted)
+	if (result == 1 && peer_refused(o))
 		ended_by_us(o, o->verdict.alert, o->verdict.reason); /* see peer.c */
+	else if (result == 1 && !protocol_note(o))
+		ended_by_us(o, ALERT_ILLEGAL_PARAMETER, "server chose an application protocol that was not offered");
 	else if (result == 1)
 		o->open = o->fresh = true;
 	else
@@ -286,6 +288,8 @@ static bool start(struct engine *e, const struct engine_setup *setup)
 	watch_install(o);
 	peer_install(o);
 	pair_install(o);
+	if (!protocol_install(o))
+		return setup_failed(o, "OpenSSL refused the application protocols");
 	if (!setup->client) {
 		SSL_set_accept_state(o->ssl);
 		return true;
@@ -308,10 +312,14 @@ static void facts(struct engine *e, struct engine_facts *out)
 		.cipher = SSL_CIPHER_get_name(cipher),
 		.cipher_bits = (unsigned)SSL_CIPHER_get_bits(cipher, NULL),
 		.implementation = library_version(),
-		.session_id = { session, session_n } };
+		.session_id = { session, session_n },
+		.alpn = o->alpn,
+		.own_pair = o->pair };
 	if (o->judged && o->verdict.accepted) {
 		out->peer_chain = o->chain;
 		out->n_peer_chain = o->n_chain;
+	} else if (o->judged) {
+		out->refused = &o->verdict;
 	}
 }
 

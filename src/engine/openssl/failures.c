@@ -155,11 +155,9 @@ void failure_describe(struct openssl *o)
 	describe_reason(o, reason, &o->failure);
 	if (o->presented && !o->judged)
 		peer_judge(o); /* the library could not even read them: our words for it */
-	if (o->judged && !o->verdict.accepted) {
+	if (peer_refused(o)) {
 		o->failure.words = o->verdict.reason;
 		o->failure.alert_due = o->verdict.alert;
-	} else if (o->nothing_to_choose) {
-		o->failure.words = "no certificate for the requested name";
 	}
 	if (o->alert_sent)
 		o->failure.alert_due = -1;

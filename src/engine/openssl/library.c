@@ -98,7 +98,7 @@ static int peer_asked(const struct engine_setup *setup)
 {
 	if (setup->client || setup->asking == ENGINE_DEMAND)
 		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	return setup->asking == ENGINE_ASK ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
+	return setup->asking == ENGINE_ASK_NOTHING ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
 }
 
 SSL_CTX *library_context(const struct engine_setup *setup)

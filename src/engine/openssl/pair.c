@@ -10,12 +10,20 @@
 
 static struct openssl *the_connection; /* methods have no context; there is one connection a process */
 
-static size_t ask(unsigned scheme, struct bytes text, unsigned char *out, size_t room)
+/* There is at most one pair for each kind of key. */
+static size_t ask(
+	enum x509_key_kind kind, unsigned scheme, struct bytes text, unsigned char *out, size_t room)
 {
 	const struct engine_calls *calls = &the_connection->setup->calls;
 	const struct engine_to_sign what = { scheme, true, text };
+	const struct engine_pair *pair;
 
-	return scheme ? calls->sign(calls->context, the_connection->pair, &what, out, room) : 0;
+	for (size_t nth = 0; (pair = calls->pair(calls->context, nth)) != NULL; nth++)
+		if (scheme && pair->key.kind == kind) {
+			the_connection->pair = pair;
+			return calls->sign(calls->context, pair, &what, out, room);
+		}
+	return 0;
 }
 
 static unsigned hash_of_length(size_t n)
@@ -39,7 +47,7 @@ static int rsa_sign(
 
 	if (!scheme || EVP_MD_type(key_hash(scheme)) != type)
 		return 0;
-	*out_n = (unsigned)ask(scheme, (struct bytes){ hash, n }, out, (size_t)RSA_size(rsa));
+	*out_n = (unsigned)ask(X509_KEY_RSA, scheme, (struct bytes){ hash, n }, out, (size_t)RSA_size(rsa));
 	return *out_n > 0;
 }
 
@@ -51,7 +59,7 @@ static int rsa_private(int n, const unsigned char *block, unsigned char *out, RS
 
 	if (padding != RSA_NO_PADDING || n != RSA_size(rsa))
 		return -1;
-	got = ask(key_pss_scheme(text, (size_t)RSA_bits(rsa)), text, out, (size_t)n);
+	got = ask(X509_KEY_RSA, key_pss_scheme(text, (size_t)RSA_bits(rsa)), text, out, (size_t)n);
 	return got ? (int)got : -1;
 }
 
@@ -86,8 +94,8 @@ static int ec_sign(int type, const unsigned char *hash, int n, unsigned char *ou
 	(void)type, (void)kinv, (void)r;
 	if (n < 0)
 		return 0;
-	*out_n = (unsigned)ask(
-		scheme_of((size_t)n, 3), (struct bytes){ hash, (size_t)n }, out, (size_t)ECDSA_size(key));
+	*out_n = (unsigned)ask(X509_KEY_EC, scheme_of((size_t)n, 3), (struct bytes){ hash, (size_t)n }, out,
+		(size_t)ECDSA_size(key));
 	return *out_n > 0;
 }
 
@@ -142,39 +150,44 @@ static bool use_key(SSL *ssl, const struct engine_pair *pair)
 	return good;
 }
 
-static bool use_pair(struct openssl *o)
+static bool use_pair(struct openssl *o, const struct engine_pair *pair)
 {
-	return o->pair->n && o->pair->n <= X509_CHAIN_MAX && use_certificates(o->ssl, o->pair) &&
-		   use_key(o->ssl, o->pair);
+	return pair->n && pair->n <= X509_CHAIN_MAX && use_certificates(o->ssl, pair) && use_key(o->ssl, pair);
+}
+
+/* The library chooses among the kinds of key by what the peer can do. False: it refused one. */
+static bool use_pairs(struct openssl *o)
+{
+	const struct engine_calls *calls = &o->setup->calls;
+	const struct engine_pair *pair;
+
+	o->pairs_given = true;
+	for (size_t nth = 0; (pair = calls->pair(calls->context, nth)) != NULL; nth++)
+		if (!use_pair(o, pair))
+			return false;
+	return true;
 }
 
 /* Servers: the ClientHello was read, with or without a name. */
 static int on_client_hello(SSL *ssl, int *alert, void *context)
 {
 	struct openssl *o = context;
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
-	if (o->pair)
-		return SSL_TLSEXT_ERR_OK; /* a second ClientHello, after HelloRetryRequest */
-	o->pair = o->setup->calls.choose(o->setup->calls.context, name && *name ? name : NULL);
-	if (o->pair && use_pair(o))
+	(void)ssl;
+	if (o->pairs_given || use_pairs(o)) /* given: a second ClientHello, after HelloRetryRequest */
 		return SSL_TLSEXT_ERR_OK;
-	o->nothing_to_choose = !o->pair;
-	*alert = o->pair ? ALERT_INTERNAL_ERROR : name ? ALERT_UNRECOGNIZED_NAME : ALERT_HANDSHAKE_FAILURE;
+	*alert = ALERT_INTERNAL_ERROR;
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Clients: the server asks for a certificate. The names of CAs that it sends are not looked at: the caller
- * has one certificate, and the server says what it thinks of it. */
+/* Clients: the server asks for a certificate. The names of CAs that it sends are not looked at: the server
+ * says what it thinks of ours. */
 static int on_certificate_request(SSL *ssl, void *context)
 {
 	struct openssl *o = context;
 
 	(void)ssl;
-	if (o->judged && !o->verdict.accepted)
-		return 1; /* no signature for a server that was refused */
-	o->pair = o->setup->calls.choose(o->setup->calls.context, NULL);
-	return !o->pair || use_pair(o);
+	return peer_refused(o) /* no signature for a server that was refused */ || use_pairs(o);
 }
 
 void pair_install(struct openssl *o)

@@ -95,6 +95,11 @@ void peer_judge(struct openssl *o)
 		o->verdict = refused(ALERT_UNSUPPORTED_CERTIFICATE, "certificate's key may not be used for this");
 }
 
+bool peer_refused(const struct openssl *o)
+{
+	return o->judged && !o->verdict.accepted && o->setup->asking != ENGINE_ASK_ANYBODY;
+}
+
 /* The library makes the alert out of its own kind of error; these are the ones that give what is wanted. */
 static int error_for(int alert)
 {
@@ -130,8 +135,8 @@ static int verify(X509_STORE_CTX *store, void *context)
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
 	}
-	X509_STORE_CTX_set_error(store, o->verdict.accepted ? X509_V_OK : error_for(o->verdict.alert));
-	return o->verdict.accepted;
+	X509_STORE_CTX_set_error(store, peer_refused(o) ? error_for(o->verdict.alert) : X509_V_OK);
+	return !peer_refused(o);
 }
 
 void peer_install(struct openssl *o)

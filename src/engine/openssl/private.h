@@ -68,8 +68,10 @@ struct openssl {
 	bool presented, chain_too_large, judged;
 
 	/* our own (pair.c) */
-	const struct engine_pair *pair;
-	bool nothing_to_choose; /* no pair for the name that the client asked for */
+	const struct engine_pair *pair; /* the one that was asked for a signature; NULL: none was */
+	bool pairs_given;
+
+	const char *alpn; /* application protocol agreed on; NULL: none */
 
 	unsigned strays, late_records, late_handshakes;
 	const char *refused; /* why we end it while the library would go on; NULL: we do not */
@@ -105,6 +107,13 @@ void peer_install(struct openssl *);
 void peer_take(struct openssl *, struct bytes message);
 /* The verdict on what was taken. */
 void peer_judge(struct openssl *);
+/* True if it ends the connection. */
+bool peer_refused(const struct openssl *);
+
+/* protocol.c: application protocols (RFC 7301). False: the library refused them. */
+bool protocol_install(struct openssl *);
+/* Once the handshake is complete: what was agreed on. False: a server chose what was not offered. */
+bool protocol_note(struct openssl *);
 
 /* pair.c: our own certificate and key; chosen when the peer has said what it wants. */
 void pair_install(struct openssl *);
