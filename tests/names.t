@@ -291,6 +291,18 @@ subtest 'what a server asks' => sub {
 	}
 };
 
+subtest 'sslserver -z is paranoid' => sub {
+	my %env = (CERTFILE => file('server-rsa.pem'), KEYFILE => file('server-rsa.key'), CAFILE => file('root.pem'), DNSCACHEIP => '127.0.0.1');
+	for my $case (['', 'liar.test'], ['-z', ''], ['-zP', ''], ['-P', 'liar.test']) {
+		my ($letters, $name) = @$case;
+		my $server = serve({ env => \%env }, command('sslserver'), '-1vl0', $letters || (), '0.0.0.0', '0', 'true');
+		my $client = IO::Socket::IP->new(PeerHost => '192.0.2.1', PeerPort => $server->{port}, LocalHost => '192.0.2.4');
+		is($server->wait_for_log(qr/ok \d+ 0:192\.0\.2\.1:\d+ (\S*?):192\.0\.2\.4:/), $name, "$letters: " . ($name || 'no name')) or diag $server->log;
+		close $client;
+		$server->stop;
+	}
+};
+
 subtest 'paranoid' => sub {
 	my $host = sub { asked({}, '-hl0', '127.0.0.1', 25, $_[0], 4000)->{remote} . ' ' . asked({}, '-hpl0', '127.0.0.1', 25, $_[0], 4000)->{remote} };
 	is($host->('192.0.2.5'), 'honest.test honest.test', 'one of several addresses');
