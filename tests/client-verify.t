@@ -193,4 +193,53 @@ END
 	$server->stop;
 };
 
+# The scripts and rules of doc/guide/certificates.md about clients, each changed to a port of this test.
+subtest 'the guide' => sub {
+	my $guide = slurp("$FindBin::Bin/../doc/guide/certificates.md");
+	my $here = temporary('guide');
+	mkdir $here;
+	(my $commands = command('x')) =~ s/x$//;
+	my %env = (PATH => "$commands:$ENV{PATH}", map { ("SSL_$_" => undef) } 'CLIENT_VERIFY');
+	# A script is called what is last said in backquotes before it, at the beginning of a paragraph or behind "and".
+	my %script;
+	while ($guide =~ /(?:\n\n|and )`([a-z]+)`(?:(?!```).)*?\n```sh\n(.*?)^```$/msg) { $script{$1} = $2 }
+	is(join(' ', sort keys %script), 'greet guests hosts members names visit welcome which', 'its scripts');
+	s/(127\.0\.0\.1|0\.0\.0\.0) 707\d/127.0.0.1 0/ && s/sslserver -v/sslserver -1v/ for values %script;
+	for my $name (keys %script) { chmod 0755, spew("$here/$name", $script{$name}) }
+	my %from = (server => 'server-p256', 'members-ca' => 'root', 'server-ca' => 'root', member => 'client', www => 'server-rsa', any => 'server-p384');
+	for my $name (keys %from) { spew("$here/$name.$_", slurp(file("$from{$name}.$_"))) for 'pem', 'key' }
+	my $enter = sub { chdir $here or die };
+	my $visit = sub {
+		my ($port, $kind, @more) = @_;
+		spew("$here/visit-now", $script{visit} =~ s/7070/$port/r =~ s/-RH/-RH @more/r =~ s/CERTFILE=\S+ KEYFILE=\S+/$kind ? "CERTFILE=$is{$kind}.pem KEYFILE=$is{$kind}.key" : 'UNUSED='/er);
+		return run({ env => \%env, before => $enter }, 'sh', "$here/visit-now")->{out};
+	};
+	my $server = serve({ env => \%env, before => $enter }, "$here/members");
+	is(run({ env => \%env, before => $enter }, 'sh', '-c', "sed s/7070/$server->{port}/ visit | sh")->{out}, "Good day, Test Client.\n", 'members');
+	is($visit->($server->{port}, undef), '', 'and nobody else');
+	$server->stop;
+	$server = serve({ env => { %env, DNSCACHEIP => '127.0.0.1' }, before => $enter }, "$here/hosts");
+	is($visit->($server->{port}, 'right'), '', 'hosts: no machine');
+	$server->stop;
+	$server = serve({ env => \%env, before => $enter }, "$here/guests");
+	is($visit->($server->{port}, $_->[0]), $_->[1], 'guests: ' . ($_->[0] // 'none')) for ['right', "Welcome, Test Client.\n"], [undef, "Welcome, guest.\n"],
+		['other CA', "Welcome, guest. Your certificate is of no use here: GENEROUS\n"], ['expired', "Welcome, guest. Your certificate is of no use here: FAILED:certificate has expired\n"];
+	$server->stop;
+	my ($rules) = $guide =~ /^```rules\n(.*?)^```$/ms;
+	run({ in => $rules =~ s/^10\./127.0.0.2/mr =~ s/^127\.:/127.0.0.1:/mr }, command('tcprules'), "$here/rules.cdb", "$here/rules.tmp");
+	$server = sslserver({ env => { CAFILE => $root } }, ['-sRH', '-x', "$here/rules.cdb"], "$here/welcome");
+	is($visit->($server->{port}, 'right'), "Welcome, guest.\n", 'rules: nothing is asked');
+	like($visit->($server->{port}, 'other CA', '-i', '127.0.0.2'), qr/GENEROUS/, 'looked at');
+	is($visit->($server->{port}, 'other CA', '-i', '127.0.0.3'), '', 'demanded');
+	$server->stop;
+	$server = serve({ env => \%env, before => $enter }, "$here/names");
+	for my $case (['www.example.org', 'rsaEncryption'], ['x.example.org', '\(384 bit\)'], ['example.org', '\(256 bit\)']) {
+		my $result = run('openssl', 's_client', '-connect', "127.0.0.1:$server->{port}", '-servername', $case->[0], '-ign_eof');
+		like($result->{out}, qr/^You asked for \Q$case->[0]\E\.$/m, "names: $case->[0]");
+		my ($certificate) = $result->{out} =~ /(-----BEGIN.*?-----END[^\n]*\n)/s;
+		like(run({ in => $certificate }, 'openssl', 'x509', '-noout', '-text')->{out}, qr/Public.Key.*$case->[1]/, 'has the right certificate');
+	}
+	$server->stop;
+};
+
 done_testing;
