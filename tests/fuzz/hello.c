@@ -1,6 +1,7 @@
 /*
  * Fuzzing of the ClientHello reader: what a client sends first, in pieces of any size. The verdict must not
- * depend on the pieces, and a server name that comes out is a host name and nothing else.
+ * depend on the pieces, a server name that comes out is a host name and nothing else, and the protocols that
+ * come out can be gone through.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,28 @@ static enum hello_result read_in_pieces(const uint8_t *input, size_t n, size_t p
 	return result;
 }
 
+/* The names of protocols lie one behind the other to the end, and those in common are found. */
+static void check_protocols(const struct hello *hello)
+{
+	static const char *const known[] = { "h2", "x", "" };
+	size_t at = 0;
+	bool common = !hello->alpn.n;
+
+	while (at < hello->alpn.n) {
+		size_t length = hello->alpn.at[at++];
+		check(length > 0 && length <= hello->alpn.n - at);
+		for (size_t i = 0; *known[i]; i++)
+			common |= length == strlen(known[i]) && !memcmp(hello->alpn.at + at, known[i], length);
+		at += length;
+	}
+	static struct relay_configuration configuration;
+	struct hello copy = *hello;
+	configuration.n_alpn = 2;
+	memcpy(configuration.alpn, known, 2 * sizeof known[0]);
+	check(relay_agree_protocol(&configuration, &copy) == common);
+	check(common || copy.alert == ALERT_NO_APPLICATION_PROTOCOL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	struct hello whole, pieces;
@@ -47,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 		size_t length = strlen(whole.server_name);
 		check(length <= HELLO_NAME_MAX && !strcmp(whole.server_name, pieces.server_name));
 		check(strspn(whole.server_name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == length);
+		check_protocols(&whole);
 		check(length == 0 || (whole.server_name[0] != '.' && whole.server_name[length - 1] != '.'));
 	}
 	return 0;
