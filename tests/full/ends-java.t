@@ -1,11 +1,11 @@
 #!/usr/bin/perl
-# Ends of connections with Java's own TLS as the peer, for the server and the client side of ours.
+# Java's own TLS as the peer of the server and the client side of ours: ends of connections, client certificates, names, protocols.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Bear;
-use BearTls qw(newest);
+use BearTls;
 use Test::More;
 
 my $top = "$FindBin::Bin/../lib/peers";
@@ -63,6 +63,28 @@ subtest 'extended master secret demanded' => sub {
 	is($result->{exit}, $has ? 0 : 98, $has ? 'a server goes on' : 'a server ends the handshake') or diag($result->{err});
 	like($result->{err}, $has ? qr/input ended/ : qr/peer sent alert handshake_failure$/m, 'the log');
 	$server->stop;
+};
+
+# Who is there, in each version.
+subtest 'client certificate, server name, application protocol' => sub {
+	for my $name ('client', 'unknown') {
+		run('openssl', 'pkcs12', '-export', '-in', file("$name.pem"), '-inkey', file("$name.key"), '-out', temporary("$name.p12"), '-passout', 'pass:secret')->{exit} == 0 or BAIL_OUT('openssl pkcs12');
+	}
+	for my $version (versions()) {
+		my $server = sslserver({ pair => 'self-signed', env => { CAFILE => file('root.pem'), TLS_MAXVERSION => $version, TLS_ALPN => 'one,two', 'CERTFILE:name.test' => file('server-rsa.pem'), 'KEYFILE:name.test' => file('server-rsa.key') } },
+			['-mRH'], 'sh', '-c', 'env | grep -e ^SSL_PEER_CERT_SUBJECT -e ^SSL_TLS_SNI_SERVERNAME -e ^SSL_ALPN | sort >&2');
+		my $visit = sub { my ($identity, @more) = @_; return run({ timeout => 40 }, $java[0], ($identity ? "-Dpeer.identity=@{[temporary($identity)]}.p12" : ()), '-Dpeer.name=name.test', '-Dpeer.protocol=two', @java[1 .. $#java],
+			'client', $server->{port}, file('root.pem'), 'readall') };
+		my $result = $visit->('client');
+		like($result->{out}, qr/\Aopen \Q$version\E .*RSA.*\nprotocol two\n/, "$version: a right certificate, and the one for the name") if $version eq 'TLSv1.2';
+		like($result->{out}, qr/\Aopen \Q$version\E .*\nprotocol two\nreceived 0\nend close_notify\n\z/, "$version: a right certificate") or diag $result->{err};
+		ok($server->wait_for_log(qr/(SSL_ALPN=two\nSSL_PEER_CERT_SUBJECT=O=Bear Test, CN=Test Client\nSSL_TLS_SNI_SERVERNAME=name\.test\n)/), 'and what prog knows') or diag $server->log;
+		# Java presents only what one of the authorities named has signed.
+		unlike($visit->($_)->{out}, qr/received 0\nend close_notify/, 'not with ' . ($_ // 'none')) for undef, 'unknown';
+		my @refused = $server->log =~ /pid: \d+: (.*)\n/g;
+		is("@refused", 'no client certificate no client certificate', 'in words');
+		$server->stop;
+	}
 };
 
 done_testing;

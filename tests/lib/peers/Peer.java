@@ -4,14 +4,20 @@ import java.io.OutputStream;
 import java.security.KeyStore;
 import java.security.SecureRandom;
 import java.security.cert.CertificateFactory;
+import java.util.List;
+import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SNIHostName;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 
 /*
  * java Peer.java client PORT ROOT-PEM step... | server PKCS12 PASSWORD step...: a smaller peer.c on Java's own TLS, with the same lines.
+ * A client presents what is in the store of -Dpeer.identity=PKCS12, password secret; -Dpeer.name=HOST is the name that it asks for,
+ * -Dpeer.protocol=NAME the application protocol.
  * Steps: send N, readall, both N, notify (half-close), close, pause MS
  */
 public class Peer {
@@ -67,20 +73,26 @@ public class Peer {
 		sender.join();
 	}
 
+	static KeyManager[] identity(String path, String password) throws Exception {
+		KeyStore store = KeyStore.getInstance("PKCS12");
+		KeyManagerFactory keys = KeyManagerFactory.getInstance("SunX509");
+		store.load(new FileInputStream(path), password.toCharArray());
+		keys.init(store, password.toCharArray());
+		return keys.getKeyManagers();
+	}
+
 	static SSLContext context(String[] a) throws Exception {
 		SSLContext context = SSLContext.getInstance("TLS");
 		KeyStore store = KeyStore.getInstance("PKCS12");
+		String own = System.getProperty("peer.identity");
 		if (a[0].equals("server")) {
-			KeyManagerFactory keys = KeyManagerFactory.getInstance("SunX509");
-			store.load(new FileInputStream(a[1]), a[2].toCharArray());
-			keys.init(store, a[2].toCharArray());
-			context.init(keys.getKeyManagers(), null, new SecureRandom());
+			context.init(identity(a[1], a[2]), null, new SecureRandom());
 		} else {
 			TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
 			store.load(null, null);
 			store.setCertificateEntry("root", CertificateFactory.getInstance("X.509").generateCertificate(new FileInputStream(a[2])));
 			trust.init(store);
-			context.init(null, trust.getTrustManagers(), new SecureRandom());
+			context.init(own == null ? null : identity(own, "secret"), trust.getTrustManagers(), new SecureRandom());
 		}
 		return context;
 	}
@@ -95,8 +107,16 @@ public class Peer {
 			socket = (SSLSocket) context(a).getSocketFactory().createSocket("127.0.0.1", Integer.parseInt(a[1]));
 		}
 		socket.setSoTimeout(25000);
+		SSLParameters wishes = socket.getSSLParameters();
+		if (System.getProperty("peer.name") != null)
+			wishes.setServerNames(List.of(new SNIHostName(System.getProperty("peer.name"))));
+		if (System.getProperty("peer.protocol") != null)
+			wishes.setApplicationProtocols(new String[] { System.getProperty("peer.protocol") });
+		socket.setSSLParameters(wishes);
 		socket.startHandshake();
 		say("open " + socket.getSession().getProtocol() + " " + socket.getSession().getCipherSuite());
+		if (System.getProperty("peer.protocol") != null)
+			say("protocol " + socket.getApplicationProtocol());
 		in = socket.getInputStream();
 		out = socket.getOutputStream();
 		for (int i = 3; i < a.length; i++) {
