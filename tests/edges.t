@@ -393,8 +393,10 @@ subtest 'no key in memory while prog is waited for' => sub {
 	my $waits = sub {
 		my (%env) = @_;
 		my ($far, $near) = unix_pair();
+		# A shell drops variables whose names it could not set.
+		my @named = map { "$_=$env{$_}" } grep { /:/ } keys %env;
 		my $process = start_on({ 0 => $near, 1 => $near, 3 => \*STDIN, 4 => \*STDERR }, { env => pair('server-p256', %env) },
-			'sh', '-c', 'sleep 20 <&- >&- 2>&- 3<&- 4<&- & echo $! >"$1"; shift; exec "$@" -p $! 3 4', 'sh', temporary('prog'), command(io_program('tlsd-io')));
+			'sh', '-c', 'sleep 20 <&- >&- 2>&- 3<&- 4<&- & echo $! >"$1"; shift; exec "$@" -p $! 3 4', 'sh', temporary('prog'), 'env', @named, command(io_program('tlsd-io')));
 		return ($process, $far);
 	};
 	my $ends = sub {
@@ -410,6 +412,24 @@ subtest 'no key in memory while prog is waited for' => sub {
 	like(found_in_memory($process->{pid}, %wanted) // 'unreadable', qr/^(first|last|file)/, 'it is there before the handshake');
 	shutdown $far, 1;
 	$ends->($process, 98);
+
+	# With several keys, those that are not for the name are gone as soon as it is known: a client that stops behind its ClientHello.
+	for my $case ([undef, ''], ['name.test', 'first']) {
+		my ($name, $kept) = @$case;
+		($process, $far) = $waits->(%{ pair('server-rsa') }, 'CERTFILE:name.test' => file('server-p256.pem'), 'KEYFILE:name.test' => file('server-p256.key'));
+		my $listener = IO::Socket::IP->new(LocalHost => '127.0.0.1', Listen => 1) or die $@;
+		my $client = start('openssl', 's_client', '-connect', '127.0.0.1:' . $listener->sockport, defined $name ? ('-servername', $name) : '-noservername');
+		my $hello = Bear::read_some(scalar $listener->accept, time + 5);
+		wait_until($asleep, 5);
+		like(found_in_memory($process->{pid}, %wanted), qr/first/, 'a key by name is there before the ClientHello');
+		syswrite $far, $hello;
+		ok(defined Bear::read_some($far, time + 5), 'behind it the server has answered');
+		wait_until($asleep, 5);
+		$kept ? like(found_in_memory($process->{pid}, %wanted), qr/$kept/, 'and keeps the key for the name') : is(found_in_memory($process->{pid}, %wanted), '', 'and nothing is left of a key for another name');
+		shutdown $far, 1;
+		$ends->($process, 98);
+		$client->stop;
+	}
 
 	for my $case (['TLS_UID', 'x'], ['SSL_CHROOT', temporary('nowhere')], ['TLS_CLOSE', 'bogus'], ['CIPHERS', 'bogus'], ['VERIFYDEPTH', 'x']) {
 		my ($name, $value) = @$case;
