@@ -19,9 +19,9 @@ $SIG{PIPE} = 'IGNORE';
 sub scripted {
 	my ($options, $program, $arguments, @script) = @_;
 	my $listener = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1) or die;
-	my $client = start({ env => { TLS_PEERNAME => undef, %{ $options->{env} || {} } }, before => $options->{before} }, command('tcpclient'), '127.0.0.1',
-		$listener->sockport, command($program), '-T', $options->{seconds} || 20, @$arguments, 'sh', '-c',
-		'printf "reached (%s) " "$TLS_PEERNAME"; cat <&6');
+	my $client = start({ env => { TLS_PEERNAME => undef, %{ $options->{env} || {} } }, before => $options->{before}, in => $options->{in} },
+		command('tcpclient'), '127.0.0.1', $listener->sockport, command($program), '-T', $options->{seconds} || 20, @$arguments,
+		@{ $options->{prog} || ['sh', '-c', 'printf "reached (%s) " "$TLS_PEERNAME"; cat <&6'] });
 	my ($peer, $heard) = (undef, '');
 	return { exit => undef, out => '', err => 'nobody connects' } unless IO::Select->new($listener)->can_read(20) && ($peer = $listener->accept);
 	$peer->setsockopt(Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1);
@@ -52,7 +52,7 @@ subtest 'usage' => sub {
 	for my $program ('httpconnect', 'socks5') {
 		my @bad = (['host', '0', 'true'], ['host', '65536', 'true'], ['host', 'x y', 'true'], ["a\r\nb", '1', 'true'], ['a b', '1', 'true'], ['', '1', 'true'],
 			['[::1]', '1', 'true'], ['::1::', '1', 'true'], ['a/b', '1', 'true'], ['a:1', '1', 'true'], ['x' x 256, '1', 'true'], ['host', '1'], ['-T', '0', 'host', '1', 'true'],
-			['-A', '6', 'host', '1', 'true'], ['-A', 'x', 'host', '1', 'true'], ['-a', '/dev/null', '-A', '3', 'host', '1', 'true']);
+			['-A', '6', 'host', '1', 'true'], ['-A', '2', 'host', '1', 'true'], ['-A', 'x', 'host', '1', 'true'], ['-a', '/dev/null', '-A', '3', 'host', '1', 'true']);
 		for my $bad (@bad) {
 			(my $shown = "@$bad") =~ s/[^ -~]/?/g;
 			is(run(@tcp, command($program), @$bad)->{exit}, 100, "$program " . substr $shown, 0, 40);
@@ -98,6 +98,9 @@ subtest 'Basic authentication' => sub {
 	my $open = sub { open my $in, '<', $file or die; POSIX::dup2(fileno $in, 9) };
 	like(scripted({ before => $open }, 'httpconnect', ['-A', '9', 'h', '1'], $empty_line, "HTTP/1.1 200 OK\r\n\r\n")->{heard},
 		qr/Basic bWU6c2VjcmV0\r\n/, 'from a descriptor');
+	my $result = scripted({ in => "me:secret\nthe rest\n", prog => ['cat'] }, 'httpconnect', ['-A', '0', 'h', '1'], $empty_line, "HTTP/1.1 200 OK\r\n\r\n");
+	like($result->{heard}, qr/Basic bWU6c2VjcmV0\r\n/, 'from standard input');
+	is($result->{out}, "the rest\n", '... of which prog has what follows');
 };
 
 subtest 'HTTP proxies that refuse or misbehave' => sub {
@@ -116,7 +119,10 @@ subtest 'HTTP proxies that refuse or misbehave' => sub {
 		like($result->{err}, qr/^httpconnect: error: host\.test: step CONNECT: .*$case->[1]/m, '... words');
 		is($result->{out}, '', '... prog is not reached');
 	}
-	my $result = scripted({ hold => 1, seconds => 1 }, 'httpconnect', ['h', '1'], $empty_line, 'HTTP');
+	my $result = scripted({ hold => 1 }, 'httpconnect', ['h', '1'], $empty_line, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+	like($result->{err}, qr/expected 2xx, got: HTTP\/1\.1 101 S/, 'another protocol is no interim response');
+	is($result->{exit}, 98, '... and nothing is waited for');
+	$result = scripted({ hold => 1, seconds => 1 }, 'httpconnect', ['h', '1'], $empty_line, 'HTTP');
 	is($result->{exit}, 98, 'silence');
 	like($result->{err}, qr/time is up/, '... ends with the deadline');
 };
@@ -178,6 +184,26 @@ subtest 'SOCKS proxies that refuse or misbehave' => sub {
 	}
 	my $result = scripted({}, 'socks5', ['-a', spew(temporary('user'), 'm:' . 'x' x 300), 'h', '1'], qr/\x05\x02\x00\x02/, "\5\2");
 	like($result->{err}, qr/must have 1 to 255 bytes/, 'a password that is too long for it');
+};
+
+# A proxy may itself be behind TLS: 6 and 7 are pipes then.
+subtest 'a proxy on pipes that has gone' => sub {
+	for my $program ('httpconnect', 'socks5') {
+		my $closed = sub {
+			$SIG{PIPE} = 'DEFAULT';
+			my ($from) = POSIX::pipe();
+			my (undef, $to) = POSIX::pipe();
+			POSIX::dup2($from, 20);
+			POSIX::dup2($to, 21);
+			POSIX::close($_) for 3 .. 19;
+			POSIX::dup2(20, 6);
+			POSIX::dup2(21, 7);
+			POSIX::close($_) for 20, 21;
+		};
+		my $result = run({ before => $closed }, command($program), 'host.test', '1', 'echo', 'reached');
+		is($result->{exit}, 98, "$program: exit code") or diag "signal $result->{signal}";
+		like($result->{err}, qr/^$program: error: host\.test: step \w+: the peer has closed the connection$/m, '... and words');
+	}
 };
 
 # ---- through a proxy to a server ----

@@ -10,9 +10,12 @@ int main(int argc, char **argv)
 {
 	struct proxy_link link;
 	struct starttls_fault fault;
+	bool connected;
 
 	proxy_link_read(&link, program, argc, argv);
-	if (!proxy_socks5(&link.wire, link.host, link.port, &link.user, &fault))
+	connected = proxy_socks5(&link.wire, link.host, link.port, &link.user, &fault);
+	starttls_wipe(&link.user, sizeof link.user);
+	if (!connected)
 		starttls_die(program, link.host, &fault);
 	proxy_link_become_prog(&link);
 }

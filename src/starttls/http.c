@@ -56,7 +56,8 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* The class of "HTTP/1.x ddd …" (RFC 9112 4), 0 if it is no status line. */
+/* The class of "HTTP/1.x ddd …" (RFC 9112 4), 0 if it is no status line, or 101: that would be another
+ * protocol, which nobody has asked for. */
 static char class_of(const struct wire_line *line)
 {
 	const char *at = line->text;
@@ -64,7 +65,7 @@ static char class_of(const struct wire_line *line)
 	if (line->n < 12 || memcmp(at, "HTTP/1.", 7) != 0 || !is_digit(at[7]) || at[8] != ' ' ||
 		!is_digit(at[9]) || !is_digit(at[10]) || !is_digit(at[11]) || (line->n > 12 && at[12] != ' '))
 		return 0;
-	return at[9];
+	return memcmp(at + 9, "101", 3) == 0 ? 0 : at[9];
 }
 
 bool proxy_http(struct starttls_wire *wire, const char *host, unsigned port, const struct proxy_user *user,

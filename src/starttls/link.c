@@ -34,8 +34,9 @@ static void read_user(struct proxy_link *link, const struct options *options)
 		return;
 	if (options->file && options->descriptor)
 		net_usage(link->program, "-a and -A exclude each other", usage);
-	if (options->descriptor && (!option_scan_number(options->descriptor, 1000000, &fd) || fd == 6 || fd == 7))
-		net_usage(link->program, "-A must be the number of a descriptor, neither 6 nor 7", usage);
+	if (options->descriptor &&
+		(!option_scan_number(options->descriptor, 1000000, &fd) || fd == 1 || fd == 2 || fd == 6 || fd == 7))
+		net_usage(link->program, "-A must be the number of a descriptor, and not 1, 2, 6 or 7", usage);
 	if (!proxy_read_user(options->file, (int)fd, &link->user, &words))
 		net_die(link->program, EXIT_CONFIGURATION, "read user and password from",
 			options->file ? options->file : "the descriptor", words);
@@ -73,7 +74,6 @@ void proxy_link_become_prog(struct proxy_link *link)
 	stralloc changes = STRALLOC_ZERO;
 	struct chain_problem problem;
 
-	starttls_wipe(&link->user, sizeof link->user);
 	if (!getenv("TLS_PEERNAME") && !chain_set(&changes, "TLS_PEERNAME", link->host))
 		net_die(link->program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
 	chain_exec(link->prog, &changes, &problem);

@@ -34,12 +34,14 @@ static bool is_secret(const char *text, size_t n)
 	return n && memchr(text, ':', n);
 }
 
+/* Byte by byte: what stands behind the line may be for somebody else. */
 static bool read_first_line(int fd, struct proxy_user *user, const char **words)
 {
 	size_t n = 0;
+	bool whole = false;
 
-	while (n < sizeof user->text && !memchr(user->text, '\n', n)) {
-		ssize_t got = read(fd, user->text + n, sizeof user->text - n);
+	while (!whole && n < sizeof user->text) {
+		ssize_t got = read(fd, user->text + n, 1);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -47,17 +49,13 @@ static bool read_first_line(int fd, struct proxy_user *user, const char **words)
 			*words = strerror(errno);
 			return false;
 		}
-		if (got == 0)
-			break;
-		n += (size_t)got;
+		whole = got == 0 || user->text[n] == '\n';
+		if (!whole)
+			n++;
 	}
-	user->n = n;
-	if (memchr(user->text, '\n', n))
-		user->n = (size_t)((const char *)memchr(user->text, '\n', n) - user->text);
-	else if (n == sizeof user->text)
-		user->n = 0; /* too long */
-	if (user->n && user->text[user->n - 1] == '\r')
-		user->n--;
+	if (n && user->text[n - 1] == '\r')
+		n--;
+	user->n = whole ? n : 0;
 	if (is_secret(user->text, user->n))
 		return true;
 	*words = "the first line must be user:password, of at most 512 bytes";
@@ -75,7 +73,8 @@ bool proxy_read_user(const char *file, int fd, struct proxy_user *user, const ch
 		return false;
 	}
 	good = read_first_line(fd, user, words);
-	(void)close(fd);
+	if (fd > 0) /* what follows on standard input is for prog */
+		(void)close(fd);
 	if (!good)
 		starttls_wipe(user, sizeof *user);
 	return good;

@@ -181,13 +181,14 @@ int starttls_relay_run(
 
 enum { PROXY_SECRET_MAX = 512 };
 
-/* A user and a password. The caller wipes it with starttls_wipe. */
+/* A user and a password. The caller wipes it with starttls_wipe, also where the proxy refuses. */
 struct proxy_user {
 	char text[PROXY_SECRET_MAX + 1]; /* "user:password" */
 	size_t n;                        /* 0: none */
 };
 
-/* The first line of a file, or of a descriptor if file is NULL. False with *words. */
+/* The first line of a file, or of a descriptor if file is NULL, which is closed unless it is 0. False with
+ * *words. */
 bool proxy_read_user(const char *file, int fd, struct proxy_user *user, const char **words);
 void starttls_wipe(void *secret, size_t n);
 
@@ -215,8 +216,7 @@ struct proxy_link {
  * where a file cannot be read. */
 void proxy_link_read(struct proxy_link *link, const char *program, int argc, char **argv);
 
-/* Wipes the password, sets TLS_PEERNAME to the host if it is not set, so that tlsc checks the right name, and
- * becomes prog. */
+/* Sets TLS_PEERNAME to the host if it is not set, so that tlsc checks the right name, and becomes prog. */
 _Noreturn void proxy_link_become_prog(struct proxy_link *link);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -279,6 +280,19 @@ bool wire_first(const struct starttls_wire *wire, int ms, unsigned char *byte)
 	return recv(wire->reading, byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
+/* A pipe that nobody reads any more is the peer's end, and no reason to die of SIGPIPE without a word. */
+static ssize_t write_to_pipe(int fd, const void *bytes, size_t n)
+{
+	void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+	ssize_t written = write(fd, bytes, n);
+	int saved = errno;
+
+	if (before != SIG_ERR)
+		(void)signal(SIGPIPE, before);
+	errno = saved;
+	return written;
+}
+
 enum wire_result wire_write(const struct starttls_wire *wire, const void *bytes, size_t n)
 {
 	const char *at = bytes;
@@ -291,7 +305,7 @@ enum wire_result wire_write(const struct starttls_wire *wire, const void *bytes,
 			return result;
 		sent = send(wire->writing, at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno == ENOTSOCK)
-			sent = write(wire->writing, at, at_most(n, SMALL_WRITE));
+			sent = write_to_pipe(wire->writing, at, at_most(n, SMALL_WRITE));
 		if (sent < 0) {
 			if (!try_again())
 				return reading_failed();
