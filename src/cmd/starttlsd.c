@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 	case STARTTLS_CLEAR:
 		starttls_control_leave(&control);
 		relay.relay_output = starttls_server_swallows(protocol, false);
-		relay.relay_input = said.n > 0;
+		relay.relay_input = said.n > 0 || starttls_server_takes_turns(protocol);
 		break;
 	case STARTTLS_BEGIN:
 	case STARTTLS_AT_ONCE:
@@ -127,6 +127,7 @@ int main(int argc, char **argv)
 		if (!starttls_control_switch(&control, 0, 1, &changes, &fault))
 			starttls_die(program, argv[first - 1], &fault);
 		relay.relay_output = outcome == STARTTLS_BEGIN && starttls_server_swallows(protocol, true);
+		relay.relay_input = relay.relay_output && starttls_server_takes_turns(protocol);
 		break;
 	}
 	relay.swallow = protocol;

@@ -90,13 +90,14 @@ bool starttls_client_wants_peer(const struct starttls_client *protocol)
 }
 
 /*
- * IMAP servers name capabilities in their greeting: those in clear, LOGINDISABLED among them, said by nobody
- * knows whom (RFC 9051 6.2.1). They are taken out, so that prog asks.
+ * The code in an IMAP greeting: capabilities in clear, LOGINDISABLED among them, an ALERT for the user, a
+ * REFERRAL to another server; said by nobody knows whom (RFC 9051 6.2.1, 7.1; RFC 2221). It is taken out, so
+ * that prog asks.
  */
-static size_t without_capabilities(char *text, size_t n)
+static size_t without_code(char *text, size_t n)
 {
-	static const char begin[] = "* OK [CAPABILITY ";
-	const size_t begin_n = sizeof begin - 1, kept = 5; /* "* OK " */
+	static const char begin[] = "* OK [";
+	const size_t begin_n = sizeof begin - 1, kept = begin_n - 1; /* "* OK " */
 	char *end;
 
 	if (n < begin_n || !same_letters(text, begin, begin_n))
@@ -118,7 +119,7 @@ static void keep_greeting(struct starttls_greeting *greeting, const struct wire_
 	char text[WIRE_LINE_MAX];
 
 	memcpy(text, line->text, n);
-	n = without_capabilities(text, n);
+	n = without_code(text, n);
 	if (n > STARTTLS_GREETING_MAX)
 		n = STARTTLS_GREETING_MAX;
 	for (size_t i = 0; i < n; i++)

@@ -36,6 +36,7 @@ struct starttls_server {
 	const char *farewell; /* before we end the connection */
 	bool no_literals;     /* a line that ends in {n+} has more behind it, which is no command */
 	bool greets_again;    /* prog's greeting after TLS is what the client waits for */
+	bool takes_turns;     /* a server may refuse a client that speaks before it was greeted */
 	struct answer_rule prog_greeting;
 	struct answer_rule said_answer;
 	server_function *function; /* a binary protocol: instead of all these */
@@ -64,6 +65,7 @@ static const struct starttls_server protocols[] = {
 						  "501 5.5.4 EHLO name\r\n", true },
 			{ "HELO", SOME_ARGUMENTS, ANSWER, "250 %n\r\n", NULL, "501 5.5.4 HELO name\r\n", true },
 			SMTP_COMMANDS },
+		.takes_turns = true,
 		.refusal = SMTP_REFUSAL,
 		.farewell = SMTP_FAREWELL,
 		.prog_greeting = { ANSWER_SMTP, "220", NULL },
@@ -76,6 +78,7 @@ static const struct starttls_server protocols[] = {
 			{ "EHLO", ANY_ARGUMENTS, ANSWER, "500 5.5.1 This is LMTP\r\n", NULL, NULL, false },
 			{ "HELO", ANY_ARGUMENTS, ANSWER, "500 5.5.1 This is LMTP\r\n", NULL, NULL, false },
 			SMTP_COMMANDS },
+		.takes_turns = true,
 		.refusal = SMTP_REFUSAL,
 		.farewell = SMTP_FAREWELL,
 		.prog_greeting = { ANSWER_SMTP, "220", NULL },
@@ -163,6 +166,11 @@ bool starttls_server_may_offer(const struct starttls_server *protocol)
 bool starttls_server_swallows(const struct starttls_server *protocol, bool after_tls)
 {
 	return protocol->greeting && !(after_tls && protocol->greets_again);
+}
+
+bool starttls_server_takes_turns(const struct starttls_server *protocol)
+{
+	return protocol->takes_turns;
 }
 
 const struct answer_rule *server_greeting(const struct starttls_server *protocol)
@@ -315,6 +323,10 @@ static bool serve(const struct dialogue *d, enum starttls_outcome *outcome)
 	bool tagged;
 	enum wire_result result = wire_line(d->wire, &line, false, !d->required);
 
+	if (result == WIRE_LONG && !d->required && d->wire->budget >= WIRE_LINE_MAX) {
+		*outcome = STARTTLS_CLEAR; /* no command of ours is that long; what prog takes is its own affair */
+		return true;
+	}
 	if (result != WIRE_OK) {
 		*outcome = no_command(d, result);
 		return true;

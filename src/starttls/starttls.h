@@ -168,6 +168,10 @@ struct starttls_relay {
  * again. */
 bool starttls_server_swallows(const struct starttls_server *protocol, bool after_tls);
 
+/* True if prog must not hear the client before it has greeted (RFC 5321 4.3.1): the client speaks at once, as
+ * it has been greeted already, and there are servers that refuse those who do. */
+bool starttls_server_takes_turns(const struct starttls_server *protocol);
+
 /*
  * Forks; the child becomes prog, and this process copies until prog has ended and what it wrote is delivered.
  * SIGTERM, SIGHUP and SIGINT sent to this process alone are passed on. Returns prog's exit code, or 128 + n
