@@ -245,6 +245,7 @@ subtest 'TLS through a proxy' => sub {
 	my $relay = serve(command('tcpserver'), '-1', '127.0.0.1', '0', $proxy);
 	my $server = sslserver({}, [], http());
 	my @http = ('sh', '-c', 'printf "GET / HTTP/1.0\r\n\r\n" >&7; cat <&6');
+	my $behind_tls = sslserver({}, [], $proxy);
 	my $starttls = sslserver({}, ['-n'], command('starttlsd'), 'pop3', 'sh', '-c', 'echo +OK; read line; echo "+OK $SSL_PROTOCOL $line"');
 	for my $program ('httpconnect', 'socks5') {
 		my @to_proxy = (command('tcpclient'), '127.0.0.1', $relay->{port}, command($program));
@@ -253,6 +254,12 @@ subtest 'TLS through a proxy' => sub {
 		like($result->{out}, qr/\r\n\r\nserved\n\z/, "$program: the name is checked") or diag $result->{err};
 		$result = run({ env => $env }, @to_proxy, 'other.test', $server->{port}, command('tlsc'), @http);
 		is($result->{exit}, 98, '... against another one');
+		for my $name ('localhost', 'other.test') {
+			my @chain = (command('sslclient'), 'localhost', $behind_tls->{port}, command($program), $name, $server->{port}, 'env', "CAFILE=$env->{CAFILE}", command('tlsc'), @http);
+			$result = run({ env => $env }, @chain);
+			if ($name eq 'localhost') { like($result->{out}, qr/\r\n\r\nserved\n\z/, '... TLS to the proxy, and TLS through it') or diag $result->{err} }
+			else                      { like($result->{err}, qr/tlsc-io: error: [^\n]*name/, '... where the name is not the proxy\'s') }
+		}
 		$result = run({ env => $env }, @to_proxy, 'localhost', $starttls->{port}, command('starttlsc'), 'pop3', command('tlsc'), command('regreet'),
 			'sh', '-c', 'read line <&6; echo "$line"; echo "QUIT" >&7; cat <&6');
 		like($result->{out}, qr/\A\+OK [^\r]*\r\n\+OK TLSv1\S+ QUIT\n\z/, '... and STARTTLS behind it') or diag $result->{err};

@@ -182,7 +182,7 @@ subtest 'hostile clients' => sub {
 	for my $protocol (sort keys %farewell) {
 		my $server = behind($protocol, [], 'sh', '-c', 'echo prog was reached >&2');
 		like(said($server, 'x' x 5000), qr/\n(?:$farewell{$protocol})[^\n]*\n\z/, "$protocol: an endless line");
-		like($server->wait_for_log(qr/(starttlsd: error: [^\n]*)/), qr/$protocol: step command: too much/, '... is logged');
+		like($server->wait_for_log(qr/(starttlsd: error: [^\n]*)/), qr/$protocol: from 127\.0\.0\.1: step command: too much/, '... is logged');
 		like(said($server, "t FOO\r\n" x 1000), qr/\n(?:$farewell{$protocol})[^\n]*\n\z/, '... endless commands');
 		ok($server->wait_for_log(qr/(step command: too many commands)/), '... are logged');
 		like(said($server, "NOOP\n"), qr/\n(?:$farewell{$protocol})[^\n]*\n\z/, '... a line that ends in LF alone');
@@ -200,7 +200,7 @@ subtest 'hostile clients' => sub {
 	for my $protocol (@all) {
 		my $last = $farewell{$protocol} ? qr/\n(?:$farewell{$protocol})[^\n]*\n/ : qr/\A/;
 		like(read_all($socket{$protocol}), qr/$last\z/, "$protocol: silence");
-		ok($silent{$protocol}->wait_for_log(qr/(starttlsd: error: $protocol: step [^\n]*: time is up)/), '... is logged');
+		ok($silent{$protocol}->wait_for_log(qr/(starttlsd: error: $protocol: from 127\.0\.0\.1: step [^\n]*: time is up)/), '... is logged');
 		unlike($silent{$protocol}->log, qr/prog was reached/, '... and prog never starts');
 	}
 	my $slow = connect_to($required{smtp}{port});

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,6 +63,19 @@ static void find_tls(struct starttls_control *control)
 		net_usage(program, "descriptor 0 must be a socket, as servers make one", usage);
 }
 
+/* Whom and what the log lines are about; the address is asked for before a reset can take it away. */
+enum { SUBJECT_MAX = 32 + NET_IP_TEXT };
+
+static void name_subject(const char *protocol, char subject[SUBJECT_MAX])
+{
+	struct net_address address;
+	char ip[NET_IP_TEXT] = "unknown";
+
+	if (net_remote(0, &address))
+		net_format_ip(&address, ip);
+	(void)snprintf(subject, SUBJECT_MAX, "%s: from %s", protocol, ip);
+}
+
 static _Noreturn void die_of(const struct chain_problem *problem)
 {
 	net_die(program, problem->exit_code, problem->doing, problem->object,
@@ -71,7 +85,7 @@ static _Noreturn void die_of(const struct chain_problem *problem)
 /* Becomes prog; where a greeting has to be taken off it, its child does, and this process stays to do that.
  */
 static _Noreturn void serve(
-	const struct starttls_relay *relay, const char *protocol, char *const *prog, const stralloc *changes)
+	const struct starttls_relay *relay, const char *subject, char *const *prog, const stralloc *changes)
 {
 	struct starttls_fault fault;
 	struct chain_problem problem;
@@ -82,7 +96,7 @@ static _Noreturn void serve(
 		if (!child)
 			_exit(code);
 		if (code < 0)
-			starttls_die(program, protocol, &fault);
+			starttls_die(program, subject, &fault);
 	}
 	chain_exec(prog, changes, &problem);
 	die_of(&problem);
@@ -95,7 +109,7 @@ int main(int argc, char **argv)
 	struct starttls_control control;
 	struct starttls_said said;
 	struct starttls_fault fault;
-	char name[STARTTLS_NAME_MAX + 1];
+	char name[STARTTLS_NAME_MAX + 1], subject[SUBJECT_MAX];
 	struct starttls_relay relay = { .reading = 0, .writing = 1, .said = &said, .name = name };
 	const struct starttls_server *protocol;
 	stralloc changes = STRALLOC_ZERO;
@@ -106,6 +120,7 @@ int main(int argc, char **argv)
 		_exit(EXIT_SYSTEM);
 	first = read_options(&options, argc, argv, &protocol, name);
 	find_tls(&control);
+	name_subject(argv[first - 1], subject);
 	if (!starttls_control_clean(&changes))
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
 
@@ -113,7 +128,7 @@ int main(int argc, char **argv)
 	outcome = starttls_server_run(protocol, &wire, options.required, name, &said, &fault);
 	switch (outcome) {
 	case STARTTLS_FAILED:
-		starttls_die(program, argv[first - 1], &fault);
+		starttls_die(program, subject, &fault);
 	case STARTTLS_ENDED:
 		_exit(0);
 	case STARTTLS_CLEAR:
@@ -125,11 +140,11 @@ int main(int argc, char **argv)
 	case STARTTLS_AT_ONCE:
 		said.n = 0; /* a new session: nothing from before counts (RFC 3207 4.2) */
 		if (!starttls_control_switch(&control, 0, 1, &changes, &fault))
-			starttls_die(program, argv[first - 1], &fault);
+			starttls_die(program, subject, &fault);
 		relay.relay_output = outcome == STARTTLS_BEGIN && starttls_server_swallows(protocol, true);
 		relay.relay_input = relay.relay_output && starttls_server_takes_turns(protocol);
 		break;
 	}
 	relay.swallow = protocol;
-	serve(&relay, argv[first - 1], argv + first, &changes);
+	serve(&relay, subject, argv + first, &changes);
 }
