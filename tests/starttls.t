@@ -305,6 +305,30 @@ subtest 'prog and the connection' => sub {
 		or diag 'got ' . length($rest || '') . ' ' . $result->{err} . $server->log;
 };
 
+# In clear nobody else has a clock: a client that takes nothing must not keep a process for ever.
+subtest 'a client that takes nothing of what prog left for it' => sub {
+	my $full = 'use Fcntl; $| = 1; print "220 x\r\n"; <STDIN>; fcntl STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK or die; my ($all, $late) = (0, 0); while ($late < 5) { '
+		. 'my $n = syswrite STDOUT, "x" x 4096; if ($n) { $all += $n; $late = 0 } else { $late++; select undef, undef, undef, 0.1 } } print STDERR "prog left $all\n"; exit 7';
+	my $server = behind('smtp', ['-o', '-T', 2], 'perl', '-e', $full);
+	my $ended = qr/(end(?:ed by)? \d+ status (?:7|1792))/;
+	my $begin = sub {
+		my $socket = IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $server->{port}, Sockopts => [[Socket::SOL_SOCKET(), Socket::SO_RCVBUF(), 4096]]) or die;
+		syswrite $socket, "RSET\r\n";
+		return $socket;
+	};
+	my $stalled = $begin->();
+	ok($server->wait_for_log(qr/(prog left \d+)/, 20), 'prog has ended') or diag $server->log;
+	ok($server->wait_for_log($ended, 20), 'so does the connection') or diag $server->log;
+	$server = behind('smtp', ['-o', '-T', 2], 'perl', '-e', $full);
+	my $slow = $begin->();
+	my $left = $server->wait_for_log(qr/prog left (\d+)/, 20);
+	my $got = '';
+	for (1 .. 6) { sleep 0.5; sysread $slow, $got, 65536, length $got }
+	$got .= read_all($slow);
+	is(length($got =~ s/\A[^\n]*\n//r), $left, 'a slow one gets all of it');
+	ok($server->wait_for_log($ended, 20), '... to the end');
+};
+
 # ---- curl ----
 
 subtest 'curl' => sub {

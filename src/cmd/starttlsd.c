@@ -134,6 +134,7 @@ int main(int argc, char **argv)
 	case STARTTLS_CLEAR:
 		starttls_control_leave(&control);
 		relay.relay_output = starttls_server_swallows(protocol, false);
+		relay.linger_ms = options.seconds * 1000; /* with TLS the io program sees to that */
 		relay.relay_input = said.n > 0 || starttls_server_takes_turns(protocol);
 		break;
 	case STARTTLS_BEGIN:

@@ -41,6 +41,7 @@ struct relay {
 	pid_t prog;
 	bool prog_ended;
 	int status;
+	int64_t moved_ms; /* when output was last taken, or prog ended */
 };
 
 /* ---- signals ---- */
@@ -318,6 +319,7 @@ static void note_end_of_prog(struct relay *r)
 		return;
 	got = waitpid(r->prog, &r->status, WNOHANG);
 	r->prog_ended = got == r->prog || (got < 0 && errno != EINTR);
+	r->moved_ms = net_now();
 }
 
 /* Adds what a flow waits for: one descriptor for reading, one for writing. */
@@ -334,11 +336,27 @@ static void work(struct relay *r, struct flow *flow, const struct pollfd *p)
 		fill(flow);
 	if (flow == &r->output && r->swallowing != NOTHING)
 		swallow(r);
-	if (p[1].revents & POLLOUT && wants_to_write(r, flow))
+	if (p[1].revents & POLLOUT && wants_to_write(r, flow)) {
 		drain(flow);
-	else if (p[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+		r->moved_ms = net_now();
+	} else if (p[1].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		end_flow(flow); /* the same, with nothing to write */
+	}
 	settle(flow);
+}
+
+/* How long to wait for a client to take what prog has left behind: NULL is without a bound, as prog still
+ * runs and sees to that itself. */
+static const struct timespec *patience(const struct relay *r, struct timespec *left)
+{
+	int64_t ms = r->moved_ms + r->plan->linger_ms - net_now();
+
+	if (!r->prog_ended || !r->output.n || !r->plan->linger_ms)
+		return NULL;
+	*left = (struct timespec){ 0 };
+	if (ms > 0)
+		*left = (struct timespec){ .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+	return left;
 }
 
 static int copy(struct relay *r, const sigset_t *while_waiting)
@@ -346,12 +364,15 @@ static int copy(struct relay *r, const sigset_t *while_waiting)
 	for (;;) {
 		struct pollfd p[4];
 		nfds_t n = watch(r, &r->input, p);
+		struct timespec left;
+		int ready;
 
 		n += watch(r, &r->output, p + n);
 		note_end_of_prog(r);
 		if (r->prog_ended && r->output.to < 0)
 			return WIFSIGNALED(r->status) ? 128 + WTERMSIG(r->status) : WEXITSTATUS(r->status);
-		if (ppoll(p, n, NULL, while_waiting) < 0) {
+		ready = ppoll(p, n, patience(r, &left), while_waiting);
+		if (ready < 0) {
 			if (errno != EINTR)
 				return EXIT_SYSTEM;
 			for (nfds_t i = 0; i < n; i++)
@@ -363,6 +384,8 @@ static int copy(struct relay *r, const sigset_t *while_waiting)
 			if (!r->prog_ended)
 				(void)kill(r->prog, number); /* where the uids allow it */
 		}
+		if (ready == 0)
+			end_flow(&r->output); /* only for patience() is there an end to waiting */
 		work(r, &r->input, p);
 		work(r, &r->output, p + 2);
 	}

@@ -161,7 +161,9 @@ struct starttls_relay {
 	 */
 	const struct starttls_server *swallow;
 	const struct starttls_said *said;
-	const char *name; /* ours, for a farewell */
+	const char *name;   /* ours, for a farewell */
+	unsigned linger_ms; /* once prog has ended: how long its output waits without a byte taken, 0: as long as
+						   it may */
 };
 
 /* True if prog has a greeting that must be taken off; not after TLS where the protocol's greeting comes
