@@ -196,6 +196,9 @@ bool engine_key_fits(const struct x509_private_key *key, const struct x509_publi
 size_t engine_key_sign(
 	const struct x509_private_key *key, const struct engine_to_sign *what, unsigned char *out, size_t room);
 
+/* What x509_read_private_key needs for encrypted keys. */
+extern const struct x509_decryption engine_decryption;
+
 /* SHA-256 of some bytes. */
 void engine_sha256(struct bytes what, unsigned char out[32]);
 

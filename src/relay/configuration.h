@@ -27,13 +27,15 @@ bool trust_load_for_server(struct relay_configuration *, const struct relay_wish
 /* identity.c */
 
 struct identity_files {
-	int folder; /* AT_FDCWD, or a descriptor of the folder that paths begin in */
+	int folder;                    /* AT_FDCWD, or a descriptor of the folder that paths begin in */
 	const char *certificate, *key; /* paths, which may be the same */
+	const struct bytes *password;  /* of an encrypted key; NULL: none */
 };
 
-bool identity_load(struct relay_identity *, const struct identity_files *, bool check, struct relay_problem *);
+bool identity_load(
+	struct relay_identity *, const struct identity_files *, bool check, struct relay_problem *);
 /* The one of CERTCHAINFILE, CERTFILE, KEYFILE. */
-bool identity_load_own(struct relay_identity *, bool check, struct relay_problem *);
+bool identity_load_own(struct relay_identity *, const struct relay_wish *, struct relay_problem *);
 /* Overwrites its keys. */
 void identity_wipe(struct relay_identity *);
 

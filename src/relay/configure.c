@@ -76,7 +76,7 @@ bool relay_configure(
 	if (!wish->client && !names_load(c, wish, problem))
 		return false;
 	return relay_configure_trust(c, wish, problem) &&
-		   (!wish->client || !has_own_identity(wish) || identity_load_own(&c->own, wish->check, problem));
+		   (!wish->client || !has_own_identity(wish) || identity_load_own(&c->own, wish, problem));
 }
 
 void relay_forget_keys(struct relay_configuration *c)

@@ -1,7 +1,7 @@
 /*
  * An identity: a certificate chain and the private key of its leaf, from the files that the environment or a
- * folder of server names gives. The leaf is the certificate that belongs to the key, wherever it stands in the
- * file; the others follow it in the order that RFC 5246 7.4.2 asks for.
+ * folder of server names gives. The leaf is the certificate that belongs to the key, wherever it stands in
+ * the file; the others follow it in the order that RFC 5246 7.4.2 asks for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -123,6 +123,7 @@ static bool read_certificates(
 static bool read_key(struct relay_identity *identity, const struct identity_files *files, bool check,
 	struct relay_problem *problem)
 {
+	struct x509_password password = { .with = &engine_decryption };
 	struct relay_pair *pair = &identity->pairs[0];
 	const struct x509_certificate *leaf;
 	struct x509_problem why;
@@ -130,7 +131,10 @@ static bool read_key(struct relay_identity *identity, const struct identity_file
 	identity->key_text = read_text(files, files->key, X509_KEY_FILE_MAX, &identity->key_text_n, &why);
 	if (!identity->key_text)
 		return unable_to_open_key(problem, files, &why);
-	if (!x509_read_private_key(identity->key_text, identity->key_text_n, &pair->key, &why))
+	if (files->password)
+		password.text = *files->password;
+	if (!x509_read_private_key(
+			identity->key_text, identity->key_text_n, files->password ? &password : NULL, &pair->key, &why))
 		return unable(problem, "key", files->key, &why);
 	leaf = find_leaf(&identity->certificates, &pair->key, check);
 	if (!leaf)
@@ -147,10 +151,11 @@ bool identity_load(struct relay_identity *identity, const struct identity_files 
 	return read_certificates(identity, files, problem) && read_key(identity, files, check, problem);
 }
 
-bool identity_load_own(struct relay_identity *identity, bool check, struct relay_problem *problem)
+bool identity_load_own(
+	struct relay_identity *identity, const struct relay_wish *wish, struct relay_problem *problem)
 {
 	struct identity_files files = { AT_FDCWD, setting("CERTCHAINFILE", CONF_CERTCHAINFILE),
-		setting("KEYFILE", CONF_KEYFILE) };
+		setting("KEYFILE", CONF_KEYFILE), wish->password };
 
 	if (!*files.certificate)
 		files.certificate = setting("CERTFILE", CONF_CERTFILE);
@@ -158,7 +163,7 @@ bool identity_load_own(struct relay_identity *identity, bool check, struct relay
 		return configuration_refuse(problem, "no certificate: set CERTFILE or CERTCHAINFILE");
 	if (!*files.key)
 		files.key = files.certificate;
-	return identity_load(identity, &files, check, problem);
+	return identity_load(identity, &files, wish->check, problem);
 }
 
 void identity_wipe(struct relay_identity *identity)

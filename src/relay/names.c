@@ -76,10 +76,12 @@ static struct relay_identity *find_named(const struct relay_configuration *c, co
 }
 
 static bool add_named(struct relay_configuration *c, const char *name, size_t n, const char *certificate,
-	bool check, struct relay_problem *problem)
+	const struct relay_wish *wish, struct relay_problem *problem)
 {
 	struct relay_named *named = &c->named[c->n_named];
-	struct identity_files files = { AT_FDCWD, certificate, NULL };
+	struct identity_files files = {
+		.folder = AT_FDCWD, .certificate = certificate, .password = wish->password
+	};
 
 	if (!read_pattern(name, n, named->name))
 		return configuration_refuse(problem, "CERTFILE:%.*s: not a host name", (int)(n < 300 ? n : 300), name);
@@ -88,7 +90,7 @@ static bool add_named(struct relay_configuration *c, const char *name, size_t n,
 	files.key = value_for(key_prefix, named->name);
 	if (!files.key || !*files.key)
 		files.key = certificate;
-	if (!identity_load(&named->identity, &files, check, problem))
+	if (!identity_load(&named->identity, &files, wish->check, problem))
 		return false;
 	c->n_named++;
 	return true;
@@ -119,7 +121,8 @@ static size_t count(const char *prefix)
 	return found;
 }
 
-static bool load_named(struct relay_configuration *c, bool check, struct relay_problem *problem)
+static bool load_named(
+	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
 {
 	size_t most = count(certificate_prefix), n;
 	const char *name, *certificate;
@@ -131,7 +134,7 @@ static bool load_named(struct relay_configuration *c, bool check, struct relay_p
 		return configuration_refuse(problem, "no memory for %zu certificates", most);
 	for (char **variable = environ; *variable && c->n_named < most; variable++)
 		if ((certificate = value_behind(*variable, certificate_prefix, &name, &n)) != NULL &&
-			!add_named(c, name, n, certificate, check, problem))
+			!add_named(c, name, n, certificate, wish, problem))
 			return false;
 	return check_key_names(c, problem);
 }
@@ -185,13 +188,13 @@ bool names_load(struct relay_configuration *c, const struct relay_wish *wish, st
 {
 	if (!read_level(c, wish, problem))
 		return false;
-	if (c->sni != RELAY_SNI_OFF && (!load_named(c, wish->check, problem) || !open_folder(c, problem)))
+	if (c->sni != RELAY_SNI_OFF && (!load_named(c, wish, problem) || !open_folder(c, problem)))
 		return false;
 	if (c->sni == RELAY_SNI_STRICT)
 		return c->n_named || c->names_folder >= 0 ||
 			   configuration_refuse(
 				   problem, "no certificate by name: set CERTFILE:name and KEYFILE:name, or TLS_SNIDIR");
-	return identity_load_own(&c->own, wish->check, problem);
+	return identity_load_own(&c->own, wish, problem);
 }
 
 /* ---- the choice ---- */
@@ -211,7 +214,8 @@ static bool find_in_folder(
 	struct relay_configuration *c, const char *pattern, const struct relay_identity **found)
 {
 	char certificate[HELLO_NAME_MAX + 8], key[HELLO_NAME_MAX + 8];
-	struct identity_files files = { c->names_folder, certificate, key };
+	/* The password is forgotten by now. */
+	struct identity_files files = { .folder = c->names_folder, .certificate = certificate, .key = key };
 	struct relay_problem problem;
 
 	(void)snprintf(certificate, sizeof certificate, "%s.pem", pattern);

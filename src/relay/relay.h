@@ -85,6 +85,7 @@ struct relay_wish { /* what the command line says; it wins over the environment 
 	int client_certificate; /* 'y': demanded or presented, 'Y': asked for or never presented, 0: not said */
 	int fin_only;           /* 1, 0, -1: not said */
 	unsigned handshake_s;
+	const struct bytes *password; /* -3: of encrypted keys, the caller's to wipe; NULL: none */
 };
 
 /*
@@ -122,8 +123,8 @@ void relay_forget_keys(struct relay_configuration *);
 struct hello {
 	char server_name[HELLO_NAME_MAX + 1]; /* lower case, a host name and nothing else; "": none was sent */
 	struct bytes alpn; /* application protocols, each behind a byte with its length; of the reader's memory */
-	int alert;                            /* after HELLO_REFUSED */
-	const char *words;                    /* likewise */
+	int alert;         /* after HELLO_REFUSED */
+	const char *words; /* likewise */
 };
 
 struct hello_reader {

@@ -1,15 +1,16 @@
 /*
- * Private keys without encryption: PKCS#1 (RFC 8017 A.1.2), SEC1 (RFC 5915) and PKCS#8 (RFC 5208, RFC 5958),
- * as PEM or DER. All numbers are bounded here, so that no engine is handed one it has no room for.
+ * Private keys: PKCS#1 (RFC 8017 A.1.2), SEC1 (RFC 5915) and PKCS#8 (RFC 5208, RFC 5958), as PEM or DER;
+ * those that are encrypted by way of encrypted.c. All numbers are bounded here, so that no engine is handed
+ * one it has no room for.
  */
 #include "x509.h"
+#include "encrypted.h"
 #include "oids.h"
 
 #include <string.h>
 
 enum { RSA_MIN_BITS = 512, RSA_MAX_BITS = 4096, FACTOR_MAX_BITS = (RSA_MAX_BITS + 64) / 2 };
 
-static const char encrypted[] = "encrypted, and no password given";
 static const char other_kind[] = "a key that is neither RSA nor EC";
 
 static size_t bit_length(struct bytes number)
@@ -182,10 +183,21 @@ static const char *pkcs8_key(struct bytes in, struct x509_private_key *key)
 	return other_kind;
 }
 
+/* EncryptedPrivateKeyInfo (RFC 5958 3). */
+static const char *encrypted_key(
+	unsigned char *text, struct bytes in, const struct x509_password *password, struct x509_private_key *key)
+{
+	struct bytes plain;
+	const char *bad = encrypted_open_pkcs8(text, in, password, &plain);
+	return bad != NULL ? bad : pkcs8_key(plain, key);
+}
+
 /* DER does not say which of the structures it is, but the second element does: INTEGER, OCTET STRING or
  * SEQUENCE. */
-static const char *der_key(struct bytes der, struct x509_private_key *key)
+static const char *der_key(
+	unsigned char *text, size_t n, const struct x509_password *password, struct x509_private_key *key)
 {
+	const struct bytes der = { text, n };
 	struct bytes in = der, content, part;
 	uint64_t version;
 	unsigned tag;
@@ -193,7 +205,7 @@ static const char *der_key(struct bytes der, struct x509_private_key *key)
 		return "no private key in it";
 	struct bytes rest = content;
 	if (der_take(&rest, DER_SEQUENCE, &part) && der_take(&rest, DER_OCTET_STRING, &part) && rest.n == 0)
-		return encrypted; /* EncryptedPrivateKeyInfo, RFC 5958 3 */
+		return encrypted_key(text, der, password, key);
 	if (!der_take_uint(&content, &version) || !der_next(&content, &tag, &part))
 		return "no private key in it";
 	switch (tag) {
@@ -216,39 +228,46 @@ static bool is_private_key(const struct pem_block *block)
 	return block->label.n >= n && memcmp(block->label.at + block->label.n - n, end, n) == 0;
 }
 
-static const char *pem_key(const struct pem_block *block, struct x509_private_key *key)
+static const char *pem_key(unsigned char *text, const struct pem_block *block,
+	const struct x509_password *password, struct x509_private_key *key)
 {
-	if (block->encrypted || pem_is(block, "ENCRYPTED PRIVATE KEY"))
-		return encrypted;
+	struct bytes content = block->content;
+	if (pem_is(block, "ENCRYPTED PRIVATE KEY"))
+		return encrypted_key(text, content, password, key);
+	if (block->encrypted) {
+		const char *bad = encrypted_open_pem(text, block, password, &content);
+		if (bad != NULL)
+			return bad;
+	}
 	if (pem_is(block, "PRIVATE KEY"))
-		return pkcs8_key(block->content, key);
+		return pkcs8_key(content, key);
 	if (pem_is(block, "RSA PRIVATE KEY"))
-		return rsa_key(block->content, key);
+		return rsa_key(content, key);
 	if (pem_is(block, "EC PRIVATE KEY"))
-		return ec_key(block->content, 0, key);
+		return ec_key(content, 0, key);
 	return other_kind;
 }
 
-static const char *find_key(
-	unsigned char *text, size_t n, struct x509_private_key *key, struct x509_problem *problem)
+static const char *find_key(unsigned char *text, size_t n, const struct x509_password *password,
+	struct x509_private_key *key, struct x509_problem *problem)
 {
 	struct bytes in = { text, n }, content;
 	if (der_take(&in, DER_SEQUENCE, &content) && in.n == 0)
-		return der_key((struct bytes){ text, n }, key);
+		return der_key(text, n, password, key);
 	struct pem_block block;
 	size_t offset = 0;
 	int found;
 	while ((found = pem_next(text, n, &offset, &block, problem)) > 0)
 		if (is_private_key(&block))
-			return pem_key(&block, key);
+			return pem_key(text, &block, password, key);
 	return found < 0 ? problem->reason : "no private key in it";
 }
 
-bool x509_read_private_key(
-	unsigned char *text, size_t n, struct x509_private_key *key, struct x509_problem *problem)
+bool x509_read_private_key(unsigned char *text, size_t n, const struct x509_password *password,
+	struct x509_private_key *key, struct x509_problem *problem)
 {
 	*key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
-	const char *bad = find_key(text, n, key, problem);
+	const char *bad = find_key(text, n, password, key, problem);
 	if (bad == NULL)
 		return true;
 	*key = (struct x509_private_key){ .kind = X509_KEY_OTHER };

@@ -91,10 +91,10 @@ static bool read_label(const unsigned char *text, size_t n, size_t *at, struct b
 	return false;
 }
 
-static bool contains(const unsigned char *text, size_t n, const char *word)
+static bool contains(struct bytes text, const char *word)
 {
-	for (size_t i = 0; i < n; i++)
-		if (text[i] == (unsigned char)word[0] && starts_with(text + i, n - i, word))
+	for (size_t i = 0; i < text.n; i++)
+		if (text.at[i] == (unsigned char)word[0] && starts_with(text.at + i, text.n - i, word))
 			return true;
 	return false;
 }
@@ -108,13 +108,30 @@ static bool is_header(const unsigned char *line, size_t n)
 	return i > 0 && i < n && line[i] == ':';
 }
 
-/* Skips the headers of RFC 1421, if there are any, up to the blank line that ends them. False if they do not
- * end. */
-static bool skip_headers(const unsigned char *text, size_t n, size_t *at, bool *encrypted)
+/* If the line is the header of that name, its value without the blanks around it. */
+static bool header_value(const unsigned char *line, size_t n, const char *name, struct bytes *value)
+{
+	size_t length = strlen(name);
+	if (!starts_with(line, n, name) || length == n || line[length] != ':')
+		return false;
+	line += length + 1;
+	n -= length + 1;
+	while (n > 0 && meaning[*line] == B64_SPACE) {
+		line++;
+		n--;
+	}
+	while (n > 0 && meaning[line[n - 1]] == B64_SPACE)
+		n--;
+	*value = (struct bytes){ line, n };
+	return true;
+}
+
+/* Skips the headers of RFC 1421, if there are any, up to the blank line that ends them; what they say goes
+ * into *block. False if they do not end. */
+static bool skip_headers(const unsigned char *text, size_t n, size_t *at, struct pem_block *block)
 {
 	size_t line = *at;
 	bool first = true;
-	*encrypted = false;
 	while (line < n && meaning[text[line]] == B64_SPACE)
 		line++;
 	for (;;) {
@@ -126,9 +143,10 @@ static bool skip_headers(const unsigned char *text, size_t n, size_t *at, bool *
 		first = false;
 		if (end == n || starts_with(text + line, n - line, "-----"))
 			return false;
-		if (starts_with(text + line, end - line, "Proc-Type:") &&
-			contains(text + line, end - line, "ENCRYPTED"))
-			*encrypted = true;
+		struct bytes value;
+		if (header_value(text + line, end - line, "Proc-Type", &value) && contains(value, "ENCRYPTED"))
+			block->encrypted = true;
+		(void)header_value(text + line, end - line, "DEK-Info", &block->dek_info);
 		bool blank = end == line;
 		end += end + 1 < n && text[end] == '\r' && text[end + 1] == '\n' ? 2 : 1;
 		line = end;
@@ -213,8 +231,8 @@ int pem_next(
 	if (!read_label(text, n, &at, &label))
 		return fail(problem, "PEM boundary without a label and five dashes");
 	*offset = at;
-	bool encrypted;
-	if (!skip_headers(text, n, &at, &encrypted))
+	struct pem_block found = { .label = label };
+	if (!skip_headers(text, n, &at, &found))
 		return fail(problem, "PEM headers that do not end");
 	unsigned char *const content = text + at;
 	ptrdiff_t length = decode(text, n, &at);
@@ -229,7 +247,8 @@ int pem_next(
 	if (!read_label(text, n, &at, &end_label) || !bytes_equal(label, end_label))
 		return fail(problem, "PEM block that ends with another label than it begins with");
 	*offset = at;
-	*block = (struct pem_block){ label, { content, (size_t)length }, encrypted };
+	found.content = (struct bytes){ content, (size_t)length };
+	*block = found;
 	return 1;
 }
 

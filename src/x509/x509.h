@@ -70,9 +70,10 @@ bool der_take_time(struct bytes *in, int64_t *unix_seconds);
 /* ---- PEM (RFC 7468, lax about what stands outside the blocks and about line ends) ---- */
 
 struct pem_block {
-	struct bytes label;   /* "CERTIFICATE", "RSA PRIVATE KEY", … */
-	struct bytes content; /* decoded */
-	bool encrypted;       /* has a Proc-Type header that says ENCRYPTED; content is then the cipher text */
+	struct bytes label;    /* "CERTIFICATE", "RSA PRIVATE KEY", … */
+	struct bytes content;  /* decoded */
+	bool encrypted;        /* has a Proc-Type header that says ENCRYPTED; content is then the cipher text */
+	struct bytes dek_info; /* what the header DEK-Info says of the cipher (RFC 1421 4.6.1.3); empty if none */
 };
 
 /*
@@ -243,16 +244,50 @@ struct x509_private_key {
 	struct bytes point;                  /* EC: public point as the file has it; empty if not there */
 };
 
-enum { X509_KEY_FILE_MAX = 64 << 10 }; /* bytes, certificates in the same file included */
+enum {
+	X509_KEY_FILE_MAX = 64 << 10,   /* bytes, certificates in the same file included */
+	X509_ITERATIONS_MAX = 10000000, /* of PBKDF2 that are done for a key */
+	X509_SALT_MAX = 128,            /* bytes */
+	X509_PASSWORD_MAX = 1023,       /* bytes; longer ones are a wrong password */
+	X509_CIPHER_KEY_MAX = 32,       /* bytes, of all in enum x509_cipher */
+	X509_CIPHER_BLOCK_MAX = 16      /* likewise */
+};
+
+/* Pseudorandom functions of PBKDF2 (RFC 8018 B.1.2). */
+enum x509_prf { X509_HMAC_SHA1, X509_HMAC_SHA224, X509_HMAC_SHA256, X509_HMAC_SHA384, X509_HMAC_SHA512 };
+
+enum x509_cipher { X509_AES_128_CBC, X509_AES_192_CBC, X509_AES_256_CBC, X509_DES_EDE3_CBC };
+
+/* The primitives that decrypt keys; the engine's. Each is false if the library refuses. */
+struct x509_decryption {
+	bool (*md5)(struct bytes text, unsigned char out[16]); /* out may overlap text */
+	/* PBKDF2 (RFC 8018 5.2): n bytes, at most X509_CIPHER_KEY_MAX, into out. */
+	bool (*pbkdf2)(enum x509_prf prf, struct bytes password, struct bytes salt, unsigned iterations,
+		unsigned char *out, size_t n);
+	/* Decrypts whole blocks in place, padding and all; key and iv have the sizes of the cipher. */
+	bool (*cbc)(enum x509_cipher cipher, const unsigned char *key, const unsigned char *iv,
+		unsigned char *text, size_t n);
+};
+
+/* What opens an encrypted key. */
+struct x509_password {
+	struct bytes text;
+	const struct x509_decryption *with;
+};
 
 /*
  * Finds and reads the private key in text, which is overwritten: PEM (PKCS#1 "RSA PRIVATE KEY", SEC1 "EC
  * PRIVATE KEY", PKCS#8 "PRIVATE KEY", with other blocks around it) or one of the three in DER. Sizes are
  * bounded (RSA to 4096 bits, which is BearSSL's limit, exactly two primes). *key borrows from text; wipe text
  * when done.
+ *
+ * Encrypted keys are decrypted in place: PKCS#8 with PBES2, PBKDF2 and one of enum x509_cipher (RFC 8018,
+ * "ENCRYPTED PRIVATE KEY" or DER), and OpenSSL's older form of the others, a PEM block with DEK-Info. That
+ * takes as long as the file says, up to X509_ITERATIONS_MAX. password: NULL if there is none; it is not
+ * looked at for a key that is not encrypted.
  */
-bool x509_read_private_key(
-	unsigned char *text, size_t n, struct x509_private_key *key, struct x509_problem *problem);
+bool x509_read_private_key(unsigned char *text, size_t n, const struct x509_password *password,
+	struct x509_private_key *key, struct x509_problem *problem);
 
 /*
  * True if the public numbers of both agree as far as the key file tells: the modulus, or the curve and, where

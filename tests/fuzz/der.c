@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 		memcpy(copy, input, n);
 	struct x509_private_key key;
 	struct x509_problem problem = { NULL, 0 };
-	if (x509_read_private_key(copy, n, &key, &problem)) {
+	if (x509_read_private_key(copy, n, NULL, &key, &problem)) {
 		struct x509_public_key same = {
 			.kind = key.kind, .modulus = key.n, .exponent = key.e, .curve = key.curve, .point = key.point
 		};

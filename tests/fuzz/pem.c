@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	struct x509_private_key key;
 	struct x509_problem problem = { NULL, 0 };
 	text = copy_of(input, n);
-	check(x509_read_private_key(text, n, &key, &problem) || problem.reason != NULL);
+	check(x509_read_private_key(text, n, NULL, &key, &problem) || problem.reason != NULL);
 	free(text);
 	return 0;
 }

@@ -26,7 +26,7 @@ static bool read_key(
 {
 	size_t n;
 	*memory = fixture(name, &n);
-	return x509_read_private_key(*memory, n, key, problem);
+	return x509_read_private_key(*memory, n, NULL, key, problem);
 }
 
 static void rsa(void **state)
@@ -87,11 +87,12 @@ static void refused(void **state)
 {
 	(void)state;
 	static const char curve[] = "EC key on a curve other than P-256, P-384 and P-521";
-	static const char encrypted[] = "encrypted, and no password given";
+	static const char encrypted[] = "encrypted, and no password on descriptor 3";
 	static const char *const expected[][2] = {
-		{ "rsa.encrypted.pkcs1.pem", encrypted },
-		{ "rsa.encrypted.pkcs8.pem", encrypted },
-		{ "rsa.encrypted.pkcs8.der", encrypted },
+		{ "encrypted.aes-128-cbc.pkcs1.pem", encrypted },
+		{ "encrypted.pkcs8.pem", encrypted },
+		{ "encrypted.pkcs8.der", encrypted },
+		{ "encrypted.scrypt.pem", encrypted },
 		{ "P-224.pkcs8.pem", curve },
 		{ "P-224.sec1.pem", curve },
 		{ "P-224.sec1.der", curve },
@@ -128,13 +129,13 @@ static void cut_off(void **state)
 		struct x509_problem problem;
 		for (size_t length = 0; length < n; length++) {
 			unsigned char *copy = exact_copy(der, length);
-			assert_false(x509_read_private_key(copy, length, &key, &problem));
+			assert_false(x509_read_private_key(copy, length, NULL, &key, &problem));
 			free(copy);
 		}
 		unsigned char *longer = malloc(n + 1);
 		memcpy(longer, der, n);
 		longer[n] = 0;
-		assert_false(x509_read_private_key(longer, n + 1, &key, &problem));
+		assert_false(x509_read_private_key(longer, n + 1, NULL, &key, &problem));
 		free(longer);
 		free(der);
 	}
@@ -149,10 +150,10 @@ static void numbers_that_do_not_fit(void **state)
 		unsigned char *der = fixture("rsa2048.pkcs1.der", &n), *copy = exact_copy(der, n);
 		struct x509_private_key key;
 		struct x509_problem problem;
-		assert_true(x509_read_private_key(der, n, &key, &problem));
+		assert_true(x509_read_private_key(der, n, NULL, &key, &problem));
 		const struct bytes number = which == 0 ? key.e : key.q;
 		copy[number.at - der + (ptrdiff_t)number.n - 1] ^= 1;
-		assert_false(x509_read_private_key(copy, n, &key, &problem));
+		assert_false(x509_read_private_key(copy, n, NULL, &key, &problem));
 		assert_string_equal(problem.reason, "RSA key whose numbers do not belong together");
 		free(der);
 		free(copy);
@@ -169,7 +170,7 @@ static bool scalar_is_read(unsigned char first, unsigned char middle, unsigned c
 	memset(der + 7, middle, 32);
 	der[7] = first;
 	der[38] = last;
-	bool good = x509_read_private_key(der, sizeof der - 1, &key, &problem);
+	bool good = x509_read_private_key(der, sizeof der - 1, NULL, &key, &problem);
 	if (!good)
 		assert_string_equal(problem.reason, "EC key whose number does not fit its curve");
 	return good;
