@@ -73,6 +73,7 @@ struct tls_options {
 	unsigned handshake_s;  /* -T; 0: not given */
 	const char *name;      /* -k: server name (clients) */
 	unsigned sni;          /* -k: 0 off, 1 with default, 2 strict (servers); TLS_SNI_UNSAID: not given */
+	int password;          /* -3: of an encrypted key, on descriptor 3 */
 	int keep_environment;  /* links only: -Z 1, -z 0 */
 	const char *report;    /* io only: -d, descriptor number */
 	const char *control;   /* io only: -c, likewise */
@@ -85,6 +86,9 @@ extern const struct option tlsd_option_table[];
 extern const struct option tlsc_option_table[];
 extern const struct option tlsd_io_option_table[];
 extern const struct option tlsc_io_option_table[];
+
+/* How long a handshake may take, in milliseconds: -T, else TLS_TIMEOUT, else 26 seconds. */
+int64_t chain_handshake_ms(const struct tls_options *tls, const stralloc *changes);
 
 /* ---- descriptors ---- */
 
@@ -128,6 +132,42 @@ struct chain_identity {
  */
 bool chain_become(const struct chain_identity *identity);
 
+/* No core file and no tracing by other processes of the same user, until the next exec. False with errno on failure. */
+bool chain_not_traceable(void);
+
+/* ---- the password of encrypted keys (-3) ---- */
+
+enum {
+	CHAIN_PASSWORD_FD = 3,
+	CHAIN_PASSWORD_MAX = 1023,       /* bytes, without the zero byte */
+	CHAIN_PASSWORD_START_MS = 300000 /* how long it may take to come at the start, where somebody may have to type it */
+};
+
+struct chain_password {
+	unsigned char *text; /* pages of its own; NULL: none */
+	size_t n;
+};
+
+/*
+ * Reads descriptor 3 up to the first zero byte, and not a byte more, into memory that no core file and no child of this process will
+ * hold; the process becomes one that is not traceable. deadline: monotonic milliseconds. False with *problem, which says what there was
+ * instead of a password. Descriptor 3 is closed; take: is /dev/null until the next exec, so that hand_on finds nothing else there.
+ */
+bool chain_password_read(struct chain_password *password, int64_t deadline, struct chain_problem *problem);
+bool chain_password_take(struct chain_password *password, int64_t deadline, struct chain_problem *problem);
+
+/* Whether children that are forked from now on have it, too. False with errno on failure. */
+bool chain_password_share(const struct chain_password *password, bool with_children);
+
+/*
+ * For the program that this process becomes next: descriptor 3 is a fresh pipe with the password and its zero byte. Wipes what this
+ * process has of it. False with errno on failure.
+ */
+bool chain_password_hand_on(struct chain_password *password);
+
+/* Overwrites the password and gives its memory back; nothing if there is none. */
+void chain_password_wipe(struct chain_password *password);
+
 /* ---- links ---- */
 
 enum chain_side { CHAIN_SERVER, CHAIN_CLIENT };
@@ -136,6 +176,7 @@ struct chain_link {
 	enum chain_side side;           /* where the network is: 0 and 1, or 6 and 7 */
 	const struct tls_options *tls;  /* handed to the io program as options */
 	struct chain_identity identity; /* what prog becomes */
+	struct chain_password *password; /* for the io program; NULL: none */
 	char *const *prog;
 	int64_t started_ms;             /* monotonic milliseconds when the connection began */
 	bool clean;                     /* take the variables of DESIGN §6 away from prog */
@@ -168,14 +209,18 @@ _Noreturn void tls_link(const struct tls_link_program *program, int argc, char *
 
 /*
  * Runs "IOPROGRAM -C" as identity, with the options given and the environment that a connection's io program will have, and waits. 0 if it is content, else its
- * exit code: it has said why on descriptor 2, unless *problem (doing not NULL) does.
+ * exit code: it has said why on descriptor 2, unless *problem (doing not NULL) does. password: NULL if there is none, else one that is
+ * shared with children.
  */
 int chain_check(enum chain_side side, const struct tls_options *tls, const struct chain_identity *identity,
-	const stralloc *changes, struct chain_problem *problem);
+	const struct chain_password *password, const stralloc *changes, struct chain_problem *problem);
 
 /* ---- the report of an io program ---- */
 
 enum { REPORT_MAX = 256 << 10, REPORT_VALUE_MAX = 64 << 10 }; /* bytes */
+
+/* Waits until there is something to read, or the end of it, or an error. False with errno: ETIMEDOUT after the deadline. */
+bool chain_wait_until_readable(int fd, int64_t deadline);
 
 /*
  * Reads a report until its end or the deadline (monotonic milliseconds), and appends what it says to changes. False unless it is complete
@@ -201,6 +246,7 @@ struct chain_io {
 	int fdr, fdw; /* the operands */
 	int report;   /* -1: none */
 	int control;  /* socket on which prog asks for TLS; -1: none, TLS begins at once */
+	int password; /* CHAIN_PASSWORD_FD; -1: none */
 	pid_t prog;   /* 0: none */
 };
 
@@ -259,6 +305,7 @@ struct tcp_server_options {
 	int log_tls;                 /* -V */
 	int delayed;                 /* -n 1, -N 0: prog asks for TLS */
 	int client_certificate;      /* -m, -z, -Z: enum tcp_certificate */
+	int password;                /* -3 */
 };
 
 /* Options of the two clients; tcpclient leaves the fields of TLS letters at their defaults. */
@@ -278,6 +325,7 @@ struct tcp_client_options {
 	int remote_info;             /* -r 1, -R 0 */
 	unsigned names_s;            /* -t: for all names and IDENT together */
 	int delayed;                 /* -y: prog asks for TLS */
+	int password;                /* -3 */
 };
 
 /* The defaults, before option_parse. */

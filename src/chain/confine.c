@@ -92,7 +92,7 @@ static void lower(struct rlimit *limits, rlim_t value)
 #define LIMIT(resource, value)                                                                               \
 	(getrlimit(resource, &limits) == 0 && (lower(&limits, value), setrlimit(resource, &limits) == 0))
 
-static bool not_traceable(void)
+bool chain_not_traceable(void)
 {
 #ifdef PR_SET_DUMPABLE
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
@@ -145,11 +145,11 @@ bool chain_confine(const struct chain_io *io, struct chain_problem *problem)
 
 	if (!read_wish(&wish, problem))
 		return false;
-	if (!LIMIT(RLIMIT_CORE, 0) || !not_traceable())
+	if (!LIMIT(RLIMIT_CORE, 0) || !chain_not_traceable())
 		return refuse(problem, "forbid core files", NULL, NULL);
 	if (!drop(&wish, problem))
 		return false;
-	if (!no_new_rights() || !not_traceable() || !LIMIT(RLIMIT_NPROC, 0) ||
+	if (!no_new_rights() || !chain_not_traceable() || !LIMIT(RLIMIT_NPROC, 0) ||
 		!LIMIT(RLIMIT_NOFILE, descriptors_needed(io)))
 		return refuse(problem, "give up rights", NULL, NULL);
 	return true;

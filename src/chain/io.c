@@ -41,6 +41,11 @@ bool chain_io_operands(
 	}
 	if (options->pid && (!option_scan_number(options->pid, 2147483647, &pid) || !pid))
 		return complain(problem, "option -p", options->pid);
+	if (options->password && (fdr == CHAIN_PASSWORD_FD || fdw == CHAIN_PASSWORD_FD ||
+								 report == CHAIN_PASSWORD_FD || control == CHAIN_PASSWORD_FD)) {
+		*problem = "descriptor 3 is where option -3 reads the password";
+		return false;
+	}
 	if (fcntl((int)fdr, F_GETFD) < 0 || fcntl((int)fdw, F_GETFD) < 0 ||
 		(options->report && fcntl((int)report, F_GETFD) < 0) ||
 		(options->control && fcntl((int)control, F_GETFD) < 0)) {
@@ -51,6 +56,7 @@ bool chain_io_operands(
 		.fdw = (int)fdw,
 		.report = options->report ? (int)report : -1,
 		.control = options->control ? (int)control : -1,
+		.password = options->password ? CHAIN_PASSWORD_FD : -1,
 		.prog = (pid_t)pid };
 	return true;
 }
@@ -70,7 +76,7 @@ static void close_range_of(int first, int last)
 
 void chain_close_others(const struct chain_io *io)
 {
-	const int kept[] = { io->fdr, io->fdw, io->report, io->control };
+	const int kept[] = { io->fdr, io->fdw, io->report, io->control, io->password };
 	int next = 3;
 
 	for (;;) { /* the gaps between what is kept, in order */

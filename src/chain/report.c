@@ -19,15 +19,17 @@ static int64_t clock_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static bool wait_until_readable(int fd, int64_t deadline)
+bool chain_wait_until_readable(int fd, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	for (;;) {
 		int64_t left = deadline - clock_ms();
 		int got;
-		if (left < 0)
+		if (left < 0) {
+			errno = ETIMEDOUT;
 			return false;
+		}
 		got = poll(&p, 1, left > 1000000 ? 1000000 : (int)left);
 		if (got > 0)
 			return true;
@@ -43,7 +45,7 @@ static bool read_all(int fd, int64_t deadline, stralloc *all)
 
 	for (;;) {
 		ssize_t got;
-		if (!wait_until_readable(fd, deadline))
+		if (!chain_wait_until_readable(fd, deadline))
 			return false;
 		got = read(fd, piece, sizeof piece);
 		if (got == 0)

@@ -144,14 +144,14 @@ static bool keep(int fd)
 
 /* ---- prog ---- */
 
-static int64_t report_deadline(const struct chain_link *link, const stralloc *changes)
+int64_t chain_handshake_ms(const struct tls_options *tls, const stralloc *changes)
 {
 	const char *text = chain_value(changes, "TLS_TIMEOUT");
-	unsigned long seconds = link->tls->handshake_s;
+	unsigned long seconds = tls->handshake_s;
 
 	if (!seconds && (!text || !option_scan_number(text, 1000000, &seconds)))
 		seconds = DEFAULT_HANDSHAKE_S; /* a value that is no number stops the io program at once */
-	return link->started_ms + (int64_t)seconds * 1000 + GRACE_MS;
+	return (int64_t)seconds * 1000;
 }
 
 static bool default_signals(void)
@@ -204,7 +204,7 @@ static void become_prog(const struct chain_link *link, const struct pipes *p, pi
 {
 	stralloc changes = STRALLOC_ZERO;
 	const char *offer = chain_value(given, "UCSPITLS");
-	int64_t deadline = report_deadline(link, given);
+	int64_t deadline = link->started_ms + chain_handshake_ms(link->tls, given) + GRACE_MS;
 
 	if (!chain_become(&link->identity)) {
 		system_failure(problem, "drop privileges", NULL);
@@ -247,6 +247,8 @@ static void become_io(const struct chain_link *link, const struct pipes *p, pid_
 	add_number(&a, "-p", (unsigned long)prog);
 	if (link->delayed)
 		add_number(&a, "-c", (unsigned long)p->control[0]);
+	if (link->password)
+		add(&a, "-3");
 	add(&a, "--");
 	if (link->side == CHAIN_SERVER) {
 		add_number(&a, NULL, (unsigned long)p->from_prog[0]);
@@ -259,6 +261,10 @@ static void become_io(const struct chain_link *link, const struct pipes *p, pid_
 	}
 	if (!ready || !keep(p->report[1]) || (link->delayed && !keep(p->control[0]))) {
 		system_failure(problem, "arrange descriptors", NULL);
+		return;
+	}
+	if (link->password && !chain_password_hand_on(link->password)) {
+		system_failure(problem, "hand on", "the password");
 		return;
 	}
 	mexec_am(path, a.at, changes->s, changes->len);
@@ -294,23 +300,26 @@ void chain_start(const struct chain_link *link, const stralloc *changes, struct 
 
 /* In the child: its exit code is that of the io program, or says that it could not be run. */
 static _Noreturn void run_check(const struct tls_options *tls, const struct chain_identity *identity,
-	const char *path, const stralloc *changes)
+	const struct chain_password *password, const char *path, const stralloc *changes)
 {
+	struct chain_password own = password ? *password : (struct chain_password){ .text = NULL };
 	struct arguments a = { .n = 0 };
 
 	add(&a, path);
 	add(&a, "-C");
 	add_options(&a, tls);
+	if (password)
+		add(&a, "-3");
 	add(&a, "--");
 	add_number(&a, NULL, 0);
 	add_number(&a, NULL, 1);
-	if (chain_become(identity))
+	if (chain_become(identity) && (!password || chain_password_hand_on(&own)))
 		mexec_am(path, a.at, changes->s, changes->len);
 	_exit(CHECK_NOT_RUN);
 }
 
 int chain_check(enum chain_side side, const struct tls_options *tls, const struct chain_identity *identity,
-	const stralloc *changes, struct chain_problem *problem)
+	const struct chain_password *password, const stralloc *changes, struct chain_problem *problem)
 {
 	static char path[4200];
 	int status;
@@ -325,7 +334,7 @@ int chain_check(enum chain_side side, const struct tls_options *tls, const struc
 	}
 	pid = fork();
 	if (pid == 0)
-		run_check(tls, identity, path, changes);
+		run_check(tls, identity, password, path, changes);
 	do
 		ended = pid < 0 ? pid : waitpid(pid, &status, 0);
 	while (ended < 0 && errno == EINTR);

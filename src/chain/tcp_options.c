@@ -39,7 +39,6 @@
 		0, OPTION_END, 0, 0, 0, 0, NULL                                                                      \
 	}
 
-static const char not_yet[] = "is not supported yet";
 static const char of_sslserver[] = "is of sslserver";
 static const char of_sslclient[] = "is of sslclient";
 
@@ -80,10 +79,11 @@ static const struct option server_table[] = { REFUSED_WITH('T', of_sslserver),
 	SET('n', tcp_server_options, delayed, 1), SET('N', tcp_server_options, delayed, 0),
 	SET('s', tcp_server_options, certificate_variables, 1),
 	SET('S', tcp_server_options, certificate_variables, 0), SET('e', tcp_server_options, tcp_variables, 1),
-	SET('E', tcp_server_options, tcp_variables, 0), SET('Z', tcp_server_options, client_certificate, TCP_CERTIFICATE_NONE),
+	SET('E', tcp_server_options, tcp_variables, 0),
+	SET('Z', tcp_server_options, client_certificate, TCP_CERTIFICATE_NONE),
 	SET('m', tcp_server_options, client_certificate, TCP_CERTIFICATE_ANY),
-	SET('z', tcp_server_options, client_certificate, TCP_CERTIFICATE_HOST), REFUSED('3', not_yet),
-	SET('V', tcp_server_options, log_tls, 1), END };
+	SET('z', tcp_server_options, client_certificate, TCP_CERTIFICATE_HOST),
+	SET('3', tcp_server_options, password, 1), SET('V', tcp_server_options, log_tls, 1), END };
 
 const struct option *const tcpserver_option_table = server_table;
 const struct option *const sslserver_option_table = server_table + SSLSERVER_ROW;
@@ -158,7 +158,7 @@ static const struct option client_table[] = { REFUSED('n', of_sslclient), REFUSE
 	REFUSED_WITH('c', "is not taken here: set CERTFILE in the environment"),
 	REFUSED_WITH('k', "is not taken here: set KEYFILE in the environment"),
 	REFUSED_WITH('K', "is not taken here: set KEYFILE in the environment to a key that is not encrypted"),
-	REFUSED('3', "is not taken here: set KEYFILE in the environment to a key that is not encrypted"),
+	SET('3', tcp_client_options, password, 1),
 	REFUSED_WITH('V', "is not taken here: set VERIFYDEPTH in the environment"),
 	REFUSED_WITH('z', "is not taken here: set CIPHERS in the environment"),
 	REFUSED(

@@ -24,8 +24,10 @@ _Noreturn void tls_link(const struct tls_link_program *program, int argc, char *
 		.side = program->side, .tls = &options, .delayed = program->delayed, .started_ms = net_now()
 	};
 	struct chain_problem problem;
+	struct chain_password password;
 	stralloc changes = STRALLOC_ZERO;
 	const char *words = NULL;
+	int64_t deadline;
 	int first;
 
 	prepare_descriptors(program);
@@ -37,7 +39,10 @@ _Noreturn void tls_link(const struct tls_link_program *program, int argc, char *
 			program->usage);
 	link.prog = argv + first;
 	link.clean = !options.keep_environment;
-	chain_start(&link, &changes, &problem);
+	link.password = options.password ? &password : NULL;
+	deadline = link.started_ms + chain_handshake_ms(&options, &changes);
+	if (!link.password || chain_password_take(&password, deadline, &problem))
+		chain_start(&link, &changes, &problem);
 	if (!problem.exit_code)
 		_exit(0);
 	net_die(program->name, problem.exit_code, problem.doing, problem.object,

@@ -15,7 +15,7 @@
 
 static const char program[] = "sslclient";
 static const char usage[] =
-	"[ -46hHrRdDqQveEsSnNxXy ] [ -i localip ] [ -p localport ] [ -T x+y ] [ -l localname ] "
+	"[ -346hHrRdDqQveEsSnNxXy ] [ -i localip ] [ -p localport ] [ -T x+y ] [ -l localname ] "
 	"[ -t seconds ] [ -w idle ] host port prog";
 
 static void die(const struct chain_problem *problem)
@@ -80,6 +80,7 @@ int main(int argc, char **argv)
 	struct net_address source;
 	struct net_connection words;
 	struct net_answers names;
+	struct chain_password password;
 	stralloc changes = STRALLOC_ZERO;
 	const char *problem = NULL, *verify;
 	char name[256];
@@ -92,6 +93,9 @@ int main(int argc, char **argv)
 		!net_read_client(options.timeouts, options.local_ip, options.local_port, &how, &source, &problem))
 		net_usage(program, problem, usage);
 	prepare_tls(&options, verify, &rights, &changes);
+	link.password = options.password ? &password : NULL;
+	if (link.password && !chain_password_take(&password, net_now() + CHAIN_PASSWORD_START_MS, &failure))
+		die(&failure);
 
 	connection = net_connect_or_die(
 		program, argv[first], argv[first + 1], (enum net_family)options.family, &how, options.verbosity >= 1);

@@ -14,7 +14,7 @@
 
 static const char program[] = "sslserver";
 static const char usage[] =
-	"[ -146UXpPhHrRoOdDqQvVeEsSnNmzZ ] [ -c limit ] [ -x rules.cdb ] [ -y rules.cdb ] [ -B banner ] [ -b "
+	"[ -1346UXpPhHrRoOdDqQvVeEsSnNmzZ ] [ -c limit ] [ -x rules.cdb ] [ -y rules.cdb ] [ -B banner ] [ -b "
 	"backlog ] "
 	"[ -g gid ] [ -u uid ] [ -I interface ] [ -l localname ] [ -t seconds ] [ -T handshake ] [ -w idle ] "
 	"host port prog";
@@ -23,6 +23,7 @@ struct service {
 	struct tcp_service tcp;
 	struct tls_options tls;
 	struct chain_rights rights;
+	struct chain_password password; /* -3 */
 };
 
 static void die(const struct chain_problem *problem)
@@ -51,7 +52,8 @@ static void prepare_tls(struct service *service)
 	if (options->client_certificate)
 		service->tls.client_certificate = 'y';
 	if (options->client_certificate == TCP_CERTIFICATE_HOST) {
-		options->paranoid = 1; /* whoever makes up a name for his address must not choose whose certificate will do */
+		options->paranoid =
+			1; /* whoever makes up a name for his address must not choose whose certificate will do */
 		done = done && chain_set(&service->tcp.changes, "TLS_VERIFY", "name");
 	}
 	if (options->certificate_variables || options->tcp_variables)
@@ -60,13 +62,39 @@ static void prepare_tls(struct service *service)
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
 }
 
+/* -3: the password is read once, and then in the listener, in what is about to become an io program, and
+ * nowhere else. */
+static void read_password(struct service *service)
+{
+	const char *host = service->tcp.host;
+	struct chain_problem problem;
+	unsigned long socket;
+
+	if (!service->tcp.options.password)
+		return;
+	if (net_is_inherited(host) && option_scan_number(host + 3, 1000000, &socket) &&
+		socket == CHAIN_PASSWORD_FD)
+		net_usage(program,
+			"descriptor 3 is where option -3 reads the password: let the socket be another, fd:4 for example",
+			usage);
+	if (!chain_password_take(&service->password, net_now() + CHAIN_PASSWORD_START_MS, &problem))
+		die(&problem);
+	if (!chain_password_share(&service->password, true))
+		net_die(program, EXIT_SYSTEM, "share", "the password", strerror(errno));
+}
+
+static struct chain_password *password_of(struct service *service)
+{
+	return service->password.text ? &service->password : NULL;
+}
+
 /* Has the io program say what is wrong before anybody connects. Rules may still put it right for a
  * connection. */
 static void check_configuration(struct service *service)
 {
 	struct chain_problem problem;
-	int verdict = chain_check(
-		CHAIN_SERVER, &service->tls, &service->rights.listener, &service->tcp.changes, &problem);
+	int verdict = chain_check(CHAIN_SERVER, &service->tls, &service->rights.listener, password_of(service),
+		&service->tcp.changes, &problem);
 
 	if (verdict && problem.doing)
 		die(&problem);
@@ -123,6 +151,7 @@ static bool serve_connection(void *context, const struct net_accepted *accepted)
 	struct chain_link link = { .side = CHAIN_SERVER,
 		.tls = &service->tls,
 		.identity = service->rights.prog,
+		.password = password_of(service),
 		.prog = service->tcp.prog,
 		.clean = true,
 		.delayed = service->tcp.options.delayed,
@@ -130,6 +159,9 @@ static bool serve_connection(void *context, const struct net_accepted *accepted)
 		.context = &connection };
 	struct chain_problem problem;
 
+	/* Who looks up names, and who becomes prog, have no business with it. */
+	if (!chain_password_share(&service->password, false))
+		net_die(program, EXIT_SYSTEM, "keep", "the password", strerror(errno));
 	if (!tcp_service_admit(&service->tcp, accepted))
 		return false; /* the client is gone again */
 	if (!chain_name_rights(&service->tcp.changes, service->tcp.record, &problem))
@@ -149,11 +181,15 @@ int main(int argc, char **argv)
 		.show_ip_limit = true,
 		.has_handshake = true };
 	struct chain_problem failure;
+	int exit_code;
 
 	tcp_service_read(&service.tcp, sslserver_option_table, usage, argc, argv);
 	prepare_tls(&service);
 	if (!chain_decide_rights(&service.tcp.asked, &service.rights, &service.tcp.changes, &failure))
 		die(&failure);
+	read_password(&service);
 	check_configuration(&service);
-	return tcp_service_run(&service.tcp, &service.rights.listener, &server);
+	exit_code = tcp_service_run(&service.tcp, &service.rights.listener, &server);
+	chain_password_wipe(&service.password);
+	return exit_code;
 }

@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 	const struct relay_program program = { .name = "tlsd-io",
 		.client = false,
 		.options = tlsd_io_option_table,
-		.usage = "[ -SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -k sni level ] [ -d report ] [ -c control "
+		.usage = "[ -3SsJjYyC ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -k sni level ] [ -d report ] [ -c control "
 				 "] [ -p pid ] fdr fdw" };
 
 	relay_program(&program, argc, argv);

@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 		.side = CHAIN_CLIENT,
 		.delayed = true,
 		.options = tlsc_option_table,
-		.usage = "[ -SsJjYyZz ] [ -v verbosity ] [ -K idle ms ] [ -k server name ] prog" };
+		.usage = "[ -3SsJjYyZz ] [ -v verbosity ] [ -K idle ms ] [ -k server name ] prog" };
 
 	tls_link(&program, argc, argv);
 }

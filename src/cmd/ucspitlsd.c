@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 		.side = CHAIN_SERVER,
 		.delayed = true,
 		.options = tlsd_option_table,
-		.usage = "[ -SsJjYyZz ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -k sni level ] prog" };
+		.usage = "[ -3SsJjYyZz ] [ -v verbosity ] [ -K idle ms ] [ -T handshake s ] [ -k sni level ] prog" };
 
 	tls_link(&program, argc, argv);
 }

@@ -124,11 +124,24 @@ static _Noreturn void give_up(const struct relay_program *program, const struct 
 	_exit(code);
 }
 
+static _Noreturn void give_up_for(const struct relay_program *program, const struct chain_io *io,
+	bool checking, const struct chain_problem *refused)
+{
+	char words[400];
+
+	(void)snprintf(words, sizeof words, "unable to %s%s%.200s: %s", refused->doing,
+		refused->object ? " " : "", refused->object ? refused->object : "",
+		refused->reason ? refused->reason : strerror(refused->errnum));
+	give_up(program, io, checking, refused->exit_code, words);
+}
+
 /* Everything before the network. */
 static void prepare(
 	const struct relay_program *program, const struct tls_options *options, const struct chain_io *io)
 {
 	_Static_assert((int)TLS_SNI_UNSAID == (int)RELAY_SNI_UNSAID, "handed on as it is");
+	struct chain_password password = { .text = NULL };
+	struct bytes password_text;
 	struct relay_wish wish = { .client = program->client,
 		.check = options->check,
 		.name = options->name,
@@ -138,17 +151,23 @@ static void prepare(
 		.handshake_s = options->handshake_s };
 	struct relay_problem problem;
 	struct chain_problem refused;
-	char words[400];
+	stralloc unchanged = STRALLOC_ZERO;
+	bool good;
 
 	if (!chain_hold_signals())
 		give_up(program, io, options->check, EXIT_SYSTEM, "unable to hold signals");
-	if (!relay_configure(&configuration, &wish, &problem))
+	if (io->password >= 0) {
+		if (!chain_password_read(&password, net_now() + chain_handshake_ms(options, &unchanged), &refused))
+			give_up_for(program, io, options->check, &refused);
+		password_text = (struct bytes){ password.text, password.n };
+		wish.password = &password_text;
+	}
+	good = relay_configure(&configuration, &wish, &problem);
+	chain_password_wipe(&password);
+	if (!good)
 		give_up(program, io, options->check, EXIT_CONFIGURATION, problem.words);
-	if (chain_confine(io, &refused))
-		return;
-	(void)snprintf(words, sizeof words, "unable to %s%s%.200s: %s", refused.doing, refused.object ? " " : "",
-		refused.object ? refused.object : "", refused.reason ? refused.reason : strerror(refused.errnum));
-	give_up(program, io, options->check, refused.exit_code, words);
+	if (!chain_confine(io, &refused))
+		give_up_for(program, io, options->check, &refused);
 }
 
 /* Delayed TLS: prog may begin; it says when TLS is to. Without TLS nothing of the connection is touched. */
