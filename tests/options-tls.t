@@ -35,7 +35,6 @@ for my $program (sort keys %operands) {
 			grep({ !($io && $_ eq 'C') } 'A' .. 'I', 'L' .. 'R'), 'U', 'V', 'W', 'X', 0 .. 2, 4 .. 9;
 		refused($program, 'option -a is unknown', '-Sa', @rest);
 		refused($program, 'option -? is unknown', "-\e", @rest);
-		refused($program, 'option -3 (key passwords) is not built yet', '-3', @rest);
 		if (!$server) {
 			refused($program, 'option -T is the connect rule of the clients: set TLS_TIMEOUT to the seconds', @$_, @rest) for ['-T', '5'], ['-T5'];
 		}

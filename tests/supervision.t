@@ -33,7 +33,7 @@ my %script;
 	}
 }
 is(join(' ', map { my $section = $_; map { "$section:$_" } sort keys %{ $script{$_} } } sort grep { $_ ne 'systemd' } keys %script),
-	'A service:web/page Restart without a refused client:hold daemontools:web/log/run daemontools:web/run held daemontools:web/run '
+	'A service:web/page An encrypted key:web/run Restart without a refused client:hold daemontools:web/log/run daemontools:web/run held daemontools:web/run '
 		. 'held runit:web/run held s6:web/run runit:web/check runit:web/finish runit:web/log/run runit:web/run '
 		. 's6:web/log/run s6:web/notification-fd s6:web/run', 'the scripts of the guide');
 
@@ -53,6 +53,8 @@ sub install {
 }
 
 # The service of the guide in a directory of its own below the one that is scanned; returns its path.
+our $key = file('server-rsa.key');
+
 sub service {
 	my ($supervisor, $scanned, $held) = @_;
 	my $web = "$scanned/.web";    # no supervisor looks at it before it is complete
@@ -68,7 +70,7 @@ sub service {
 	}
 	install("$web/run", $script{"held $supervisor"}{'web/run'}) if $held;
 	spew("$server/env/CERTFILE", file('server-rsa.pem') . "\n");
-	spew("$server/env/KEYFILE", file('server-rsa.key') . "\n");
+	spew("$server/env/KEYFILE", "$key\n");
 	spew("$server/env/SSL_USER", "daemon\n") if $< == 0;
 	rename $web, "$scanned/web" or die "$scanned/web: $!";
 	return "$scanned/web";
@@ -184,9 +186,9 @@ my %supervisors = (
 
 # Starts a supervisor on a new service; returns both and the service proper when it is ready.
 sub supervised {
-	my ($name, $held) = @_;
+	my ($name, $held, $folder) = @_;
 	my $supervisor = $supervisors{$name};
-	my $scanned = temporary($name . ($held ? '-held' : ''));
+	my $scanned = temporary($folder || $name . ($held ? '-held' : ''));
 	my $service = service($name, $scanned, $held);
 	my $server = $held ? "$service/server" : $service;
 	my $scan = start({ before => sub { chdir $scanned or _exit(126) } }, $supervisor->{scan}->($scanned));
@@ -275,6 +277,49 @@ sub restarted_without_a_refused_client {
 	ended($name, $scan, $service);
 }
 
+# The section of the guide, with a key whose password is made as it is there.
+my $encrypted = temporary('encrypted.key');
+openssl('pkcs8', '-topk8', '-in', file('server-rsa.key'), '-passout', 'pass:a word or two', '-out', $encrypted);
+my ($of_password, $unit) = slurp("$FindBin::Bin/../doc/guide/supervision.md") =~ /^## An encrypted key\n.*?^```sh\n(umask.*?)^```.*?^```ini\n.*?^ExecStart=(.*?)\n```/ms;
+
+sub make_password {
+	my ($folder) = @_;
+	my $made = run({ in => "a word or two\n", before => sub { chdir $folder or _exit(126) } }, 'sh', '-c', $of_password);
+	is($made->{exit}, 0, 'the password is written');
+	is((stat "$folder/password")[2] & 0777, 0600, 'for nobody else');
+}
+
+sub with_an_encrypted_key {
+	local $key = $encrypted;
+	local $script{runit} = { %{ $script{runit} }, %{ $script{'An encrypted key'} } };
+	my $password = temporary('making');
+	mkdir $password, 0755;
+	make_password($password);
+	local $script{'A service'} = { %{ $script{'A service'} }, 'web/password' => slurp("$password/password") };
+	my ($scan, $service) = supervised('runit', 0, 'runit-encrypted') or return;
+	my $pid = wait_until(\&listener, 5);
+	like(run(client(BearTls::listening_port($pid)))->{out}, $expected, "a client ($_)") for 1, 2;
+	ended('runit', $scan, $service);
+}
+
+# The unit's line, with a socket as descriptor 3, as systemd would run it.
+sub with_a_credential {
+	my $folder = temporary('credential');
+	mkdir $folder, 0755;
+	make_password($folder);
+	my ($command) = $unit =~ m{\A/bin/sh -c '(.*)'\z} or return fail('the line of the unit');
+	$command =~ s{/usr/local/bin/}{};
+	$command =~ s{-u 33 -g 33 }{} if $<;
+	install(temporary('page'), $script{'A service'}{'web/page'});
+	install(temporary('hold'), $script{'Restart without a refused client'}{hold});
+	chmod 0644, $encrypted;
+	my $server = start({ env => { CREDENTIALS_DIRECTORY => $folder, CERTFILE => file('server-rsa.pem'), KEYFILE => $encrypted }, before => sub { chdir temporary() or _exit(126) } },
+		'./hold', '127.0.0.1', '0', 'sh', '-c', $command);
+	my $port = wait_until(sub { BearTls::listening_port($server->{pid}) }, 5);
+	like(run(client($port))->{out}, $expected, "a client ($_)") or diag($server->log) for 1, 2;
+	is($server->stop->{exit}, 0, 'ended');
+}
+
 # That clients notice a restart at all: with a socket that goes away they do.
 sub refused_without_holder {
 	my $server = sslserver({}, ['-H'], 'true');
@@ -287,13 +332,15 @@ sub refused_without_holder {
 }
 
 subtest 'clients notice' => \&refused_without_holder;
+subtest 'an encrypted key, its password from systemd' => \&with_a_credential;
 for my $name (sort keys %supervisors) {
 	my @missing = grep { my $tool = $_; !grep { -x "$_/$tool" } split /:/, $ENV{PATH} } @{ $supervisors{$name}{needs} };
 	SKIP: {
-		skip "$name is not there: no @missing", 2 if @missing;
+		skip "$name is not there: no @missing", $name eq 'runit' ? 3 : 2 if @missing;
 		chmod 0755, map { install(temporary($_), $script{'Restart without a refused client'}{$_}); temporary($_) } 'hold';
 		local $ENV{PATH} = temporary() . ":$ENV{PATH}";
 		subtest "$name: started, notified, logged, ended" => sub { started_notified_logged($name) };
+		subtest "$name: an encrypted key" => \&with_an_encrypted_key if $name eq 'runit';
 		subtest "$name: restarted without a refused client" => sub { restarted_without_a_refused_client($name) };
 	}
 }

@@ -157,7 +157,8 @@ static const struct option client_table[] = { REFUSED('n', of_sslclient), REFUSE
 	REFUSED_WITH('A', "is not taken here: set CADIR in the environment"),
 	REFUSED_WITH('c', "is not taken here: set CERTFILE in the environment"),
 	REFUSED_WITH('k', "is not taken here: set KEYFILE in the environment"),
-	REFUSED_WITH('K', "is not taken here: set KEYFILE in the environment to a key that is not encrypted"),
+	REFUSED_WITH(
+		'K', "is not taken here: set KEYFILE in the environment; -3 reads the password of an encrypted key"),
 	SET('3', tcp_client_options, password, 1),
 	REFUSED_WITH('V', "is not taken here: set VERIFYDEPTH in the environment"),
 	REFUSED_WITH('z', "is not taken here: set CIPHERS in the environment"),
