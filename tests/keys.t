@@ -334,6 +334,27 @@ subtest 'one password for many connections, and for keys that change' => sub {
 	is($server->stop->{exit}, 0, 'ended');
 };
 
+# Those of the environment are read before rights are dropped, with the password; those of a folder when a client asks, when it is forgotten.
+subtest 'certificates by name' => sub {
+	my $folder = temporary('names');
+	mkdir $folder, 0755;
+	spew("$folder/folder.test.pem", slurp(file('server-p256.pem')));
+	my $in_folder = spew("$folder/folder.test.key", slurp($encrypted));
+	chmod 0644, $in_folder;
+	my %named = ('CERTFILE:example.test' => file('server-p384.pem'), 'KEYFILE:example.test' => form('server-p384', 'ec', '-aes-192-cbc', @encrypt));
+	refused('no password for one of them', run({ env => pair('server-p256', %named) }, command($io), '-C', '0', '1'), 'tlsd-io',
+		"unable to read key from $named{'KEYFILE:example.test'}: encrypted, and no password on descriptor 3");
+	my $server = sslserver({ before => $password, env => { %good, %named, TLS_SNIDIR => $folder } }, ['-3'], 'sh', '-c', 'echo served');
+	my $ask = sub { return s_client({}, $server->{port}, '-servername', $_[0])->{out} };
+	like($ask->('localhost'), qr/^served$/m, 'the default');
+	my $named = $ask->('example.test');
+	like($named, qr/^served$/m, 'one of the environment, with the same password');
+	like($named, qr/384 bit/, 'and its own key');
+	unlike($ask->('folder.test'), qr/^served$/m, 'not one of a folder');
+	like($server->log, qr/: TLS_SNIDIR: unable to read key from folder\.test\.key: encrypted, and no password on descriptor 3$/m, 'in words');
+	$server->stop;
+};
+
 # ---- memory ----
 
 # True if the word is in what a process can write to. undef: not to be seen.

@@ -37,6 +37,8 @@ static void blocks(unsigned char *text, size_t n)
 			check(block.label.at >= text && block.label.at + block.label.n <= text + n);
 			check(block.content.at >= text + before && block.content.at + block.content.n <= text + offset);
 			check(block.content.n * 4 / 3 <= offset - before);
+			check(block.dek_info.n == 0 || (block.dek_info.at >= text + before &&
+											   block.dek_info.at + block.dek_info.n <= block.content.at));
 		}
 		before = offset;
 	}
