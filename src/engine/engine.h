@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "engine/suites.h"
 #include "x509/x509.h"
 
 enum {
@@ -87,6 +88,12 @@ struct engine_calls {
 	 */
 	size_t (*sign)(void *context, const struct engine_pair *pair, const struct engine_to_sign *what,
 		unsigned char *out, size_t room);
+	/*
+	 * Servers, for suites with RSA key exchange: decrypts n bytes in place with the key of pair (RFC 5246
+	 * 7.4.7.1). 1: the first 48 are the premaster secret, 0: they are not. Takes the same time either way;
+	 * the caller goes on with random bytes, and must not let it be seen.
+	 */
+	uint32_t (*decrypt)(void *context, const struct engine_pair *pair, unsigned char *bytes, size_t n);
 	/* Judges the peer's chain as presented (DER, 1..X509_CHAIN_MAX certificates), which stays until wipe().
 	 */
 	void (*judge)(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
@@ -103,8 +110,10 @@ enum engine_asking {
 struct engine_setup {
 	bool client;
 	unsigned oldest,
-		newest;            /* protocol versions, within those of the engine: ENGINE_TLS12 .. class->newest */
-	const char *send_name; /* clients: server_name extension (RFC 6066 3); NULL: do not send one */
+		newest; /* protocol versions, within those of the engine: ENGINE_TLS12 .. class->newest */
+	const struct suites_list *suites; /* in order of preference, none that class->suites lacks */
+	bool chacha_by_client;            /* servers: a client whose first suite is ChaCha20 gets ChaCha20 */
+	const char *send_name;            /* clients: server_name extension (RFC 6066 3); NULL: do not send one */
 	/* Application protocols (RFC 7301) in the order of preference, 1 to 255 bytes each: what a client offers,
 	 * or a server agrees to. None: the extension is neither sent nor answered. */
 	const char *const *alpn;
@@ -120,7 +129,8 @@ struct engine_setup {
 struct engine_facts {
 	const char *protocol;       /* "TLSv1.2" */
 	const char *cipher;         /* OpenSSL's name of the suite */
-	unsigned cipher_bits;       /* of secret key */
+	unsigned cipher_bits;       /* of secret key, by its strength */
+	unsigned cipher_key_bits;   /* by its length */
 	const char *implementation; /* "BearSSL 0.6" */
 	struct bytes session_id;
 	const char *alpn;                   /* application protocol agreed on, one of the setup's; NULL: none */
@@ -144,6 +154,7 @@ struct engine;
 struct engine_class {
 	const char *name; /* "bearssl" */
 	unsigned newest;  /* protocol version that it speaks; all speak ENGINE_TLS12 */
+	struct suites_engine suites;
 
 	/* Gets ready for one connection. False: failure() says why. The setup must outlive the connection. */
 	bool (*start)(struct engine *, const struct engine_setup *);
@@ -198,6 +209,9 @@ size_t engine_key_sign(
 
 /* What x509_read_private_key needs for encrypted keys. */
 extern const struct x509_decryption engine_decryption;
+
+/* decrypt() of struct engine_calls for a key in memory; 0 in engines that lack SUITE_RSA_EXCHANGE. */
+uint32_t engine_key_decrypt(const struct x509_private_key *key, unsigned char *bytes, size_t n);
 
 /* SHA-256 of some bytes. */
 void engine_sha256(struct bytes what, unsigned char out[32]);

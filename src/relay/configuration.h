@@ -20,6 +20,9 @@ bool setting_word(const char *name, const char *const *words, unsigned *which, s
 /* False if a variable asks for something that is not there. */
 bool settings_refuse_unbuilt(struct relay_problem *);
 
+/* ciphers.c: the suites of CIPHERS, once the versions are known, which may become fewer by it. */
+bool ciphers_load(struct relay_configuration *, struct relay_problem *);
+
 /* trust.c: whom to believe, and under which name. */
 bool trust_load_for_client(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 bool trust_load_for_server(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);

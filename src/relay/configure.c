@@ -38,7 +38,8 @@ static bool read_settings(
 	if (!setting_word("TLS_CLOSE", closes, &close, problem) ||
 		!setting_word("TLS_REPORT", reports, &report, problem) ||
 		!setting_number("TLS_TIMEOUT", 1, 1000000, &c->handshake_s, problem) ||
-		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem) || !read_versions(c, problem))
+		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem) || !read_versions(c, problem) ||
+		!ciphers_load(c, problem))
 		return false;
 	c->close = (enum relay_close)close;
 	c->full_report = report == 1;
@@ -103,6 +104,12 @@ static size_t sign(void *context, const struct engine_pair *pair, const struct e
 	return engine_key_sign(pair->holder, what, out, room);
 }
 
+static uint32_t decrypt(void *context, const struct engine_pair *pair, unsigned char *bytes, size_t n)
+{
+	(void)context;
+	return engine_key_decrypt(pair->holder, bytes, n);
+}
+
 static void judge(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
 {
 	static struct x509_path path; /* one connection a process */
@@ -115,11 +122,13 @@ void relay_engine_setup(struct relay_configuration *c, bool client, struct engin
 	*setup = (struct engine_setup){ .client = client,
 		.oldest = c->oldest,
 		.newest = c->newest,
+		.suites = &c->suites,
+		.chacha_by_client = c->chacha_by_client,
 		.send_name = c->send_name,
 		.alpn = c->alpn,
 		.n_alpn = c->n_alpn,
 		.asking = c->asking,
 		.ca_names = c->ca_names,
 		.n_ca_names = c->n_ca_names,
-		.calls = { .context = c, .pair = pair_of, .sign = sign, .judge = judge } };
+		.calls = { .context = c, .pair = pair_of, .sign = sign, .decrypt = decrypt, .judge = judge } };
 }

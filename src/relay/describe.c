@@ -110,6 +110,7 @@ static void describe_fully(bool client, const struct engine_facts *facts,
 	set(context, "SSL_VERSION_LIBRARY", facts->implementation);
 	(void)snprintf(text, sizeof text, "%u", facts->cipher_bits);
 	set(context, "SSL_CIPHER_USEKEYSIZE", text);
+	(void)snprintf(text, sizeof text, "%u", facts->cipher_key_bits);
 	set(context, "SSL_CIPHER_ALGKEYSIZE", text);
 	if (facts->session_id.n && facts->session_id.n <= 64) {
 		to_hex(facts->session_id, "0123456789ABCDEF", text);

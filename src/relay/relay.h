@@ -72,6 +72,8 @@ struct relay_configuration {
 	size_t n_ca_names;
 
 	unsigned oldest, newest; /* protocol versions: ENGINE_TLS12 … */
+	struct suites_list suites;
+	bool chacha_by_client;
 	enum relay_close close;
 	unsigned handshake_s, linger_s;
 	bool full_report;

@@ -54,7 +54,7 @@ static int policy_choose(const br_ssl_server_policy_class **ctx, const br_ssl_se
 
 	do
 		b->pair = calls->pair(calls->context, nth++);
-	while (b->pair && !suites_choose(server, &b->pair->key, choices));
+	while (b->pair && !suites_choose(b->setup, server, &b->pair->key, choices));
 	if (!b->pair || b->pair->n > X509_CHAIN_MAX)
 		return 0;
 	engine_list_chain(b);
@@ -65,8 +65,9 @@ static int policy_choose(const br_ssl_server_policy_class **ctx, const br_ssl_se
 
 static uint32_t policy_key_exchange(const br_ssl_server_policy_class **ctx, unsigned char *data, size_t *n)
 {
-	(void)ctx, (void)data, (void)n;
-	return 0; /* only for suites without forward secrecy, which are never offered */
+	struct bearssl *b = (struct bearssl *)(void *)((char *)ctx - offsetof(struct bearssl, policy));
+
+	return b->setup->calls.decrypt(b->setup->calls.context, b->pair, data, *n);
 }
 
 static size_t policy_sign(
@@ -183,6 +184,8 @@ static unsigned char *record_in(struct engine *e, size_t *room)
 static void record_in_moved(struct engine *e, size_t n)
 {
 	struct bearssl *b = of(e);
+	if (b->pair)
+		suites_add_sha1(b); /* a server has said all; keys are made at a later record than the ClientHello */
 	br_ssl_engine_recvrec_ack(&b->tls.engine, n);
 	note_progress(b);
 	(void)failed(b);
@@ -281,6 +284,7 @@ static void facts(struct engine *e, struct engine_facts *out)
 {
 	struct bearssl *b = of(e);
 	static br_ssl_session_parameters session;
+	const struct suite *suite;
 
 	br_ssl_engine_get_session_parameters(&b->tls.engine, &session);
 	x509_wipe(session.master_secret, sizeof session.master_secret);
@@ -289,7 +293,10 @@ static void facts(struct engine *e, struct engine_facts *out)
 		.session_id = { session.session_id, session.session_id_len },
 		.alpn = br_ssl_engine_get_selected_protocol(&b->tls.engine),
 		.own_pair = b->pair };
-	out->cipher = suite_name(session.cipher_suite, &out->cipher_bits);
+	suite = suites_find(session.cipher_suite);
+	out->cipher = suite ? suite->name : "unknown";
+	out->cipher_bits = suite ? suite->bits : 0;
+	out->cipher_key_bits = suite ? suite->algorithm_bits : 0;
 	if (b->peer.verdict.accepted) {
 		out->peer_chain = b->peer.certificates;
 		out->n_peer_chain = b->peer.n;
@@ -314,6 +321,7 @@ static void wipe(struct engine *e)
 static const struct engine_class bearssl_class = {
 	.name = "bearssl",
 	.newest = ENGINE_TLS12,
+	.suites = { .lacks = SUITE_TLS13, .fast_gcm = processor_has_fast_gcm },
 	.start = start,
 	.record_in = record_in,
 	.record_in_moved = record_in_moved,

@@ -124,6 +124,17 @@ size_t engine_key_sign(
 	return 0;
 }
 
+/* Both the computation and the check of the padding take the same time whatever they find. */
+uint32_t engine_key_decrypt(const struct x509_private_key *key, unsigned char *bytes, size_t n)
+{
+	br_rsa_private_key rsa;
+
+	if (key->kind != X509_KEY_RSA)
+		return 0;
+	rsa = rsa_key(key);
+	return br_rsa_ssl_decrypt(br_rsa_private_get_default(), &rsa, bytes, n);
+}
+
 static unsigned hash_number(enum x509_signature kind)
 {
 	switch (kind) {

@@ -75,6 +75,7 @@ static unsigned end_chain(const br_x509_class **ctx)
 {
 	struct peer_chain *peer = of(ctx);
 	judge(peer);
+	suites_add_sha1(owner(peer)); /* our own hello is out, the server's signature is checked by suites.c */
 	peer->refused = !peer->verdict.accepted && owner(peer)->setup->asking != ENGINE_ASK_ANYBODY;
 	if (peer->refused) /* with tolerance the library would go on, and not even look whether the peer has the
 						  key */

@@ -72,6 +72,7 @@ struct bearssl {
 	const unsigned char *alert_at;
 	size_t alert_left;
 
+	bool sha1_due; /* to be registered once it can no longer be offered for signatures */
 	bool open;
 	bool failed;
 	struct engine_failure failure;
@@ -93,12 +94,15 @@ void engine_list_chain(struct bearssl *);
 /* suites.c */
 bool processor_has_fast_gcm(void);
 void suites_install(struct bearssl *);
+/* Registers SHA-1 if a suite of the list has it: when all is said on which hashes are for signatures, before
+ * keys are made. */
+void suites_add_sha1(struct bearssl *);
 /* The hash for a signature with this key, out of a mask of those that the peer takes (RSA: bit = hash, ECDSA:
  * bit = 8 + hash); 0: none. */
 unsigned suites_choose_hash(uint32_t hashes, const struct x509_public_key *);
 /* The suite and scheme for a server with this key; false: nothing in common. */
-bool suites_choose(const br_ssl_server_context *, const struct x509_public_key *, br_ssl_server_choices *);
-const char *suite_name(unsigned suite, unsigned *bits);
+bool suites_choose(const struct engine_setup *, const br_ssl_server_context *, const struct x509_public_key *,
+	br_ssl_server_choices *);
 
 /* key.c: a public key in the library's form, pointing where key points; false for kinds that it cannot use.
  */

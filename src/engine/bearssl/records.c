@@ -143,15 +143,32 @@ static void chapol_out(const br_sslrec_out_chapol_class **ctx, br_chacha20_run c
 	hook_out((const br_sslrec_out_class **)ctx);
 }
 
+static void cbc_in(const br_sslrec_in_cbc_class **ctx, const br_block_cbcdec_class *cipher, const void *key,
+	size_t n, const br_hash_class *hash, const void *mac_key, size_t mac_key_n, size_t mac_n, const void *iv)
+{
+	br_sslrec_in_cbc_vtable.init(ctx, cipher, key, n, hash, mac_key, mac_key_n, mac_n, iv);
+	hook_in((const br_sslrec_in_class **)ctx);
+}
+
+static void cbc_out(const br_sslrec_out_cbc_class **ctx, const br_block_cbcenc_class *cipher, const void *key,
+	size_t n, const br_hash_class *hash, const void *mac_key, size_t mac_key_n, size_t mac_n, const void *iv)
+{
+	br_sslrec_out_cbc_vtable.init(ctx, cipher, key, n, hash, mac_key, mac_key_n, mac_n, iv);
+	hook_out((const br_sslrec_out_class **)ctx);
+}
+
 static const br_sslrec_in_gcm_class gcm_in_hook = { { 0, 0, 0 }, gcm_in };
 static const br_sslrec_out_gcm_class gcm_out_hook = { { 0, 0, 0 }, gcm_out };
 static const br_sslrec_in_chapol_class chapol_in_hook = { { 0, 0, 0 }, chapol_in };
 static const br_sslrec_out_chapol_class chapol_out_hook = { { 0, 0, 0 }, chapol_out };
+static const br_sslrec_in_cbc_class cbc_in_hook = { { 0, 0, 0 }, cbc_in };
+static const br_sslrec_out_cbc_class cbc_out_hook = { { 0, 0, 0 }, cbc_out };
 
 void records_install(struct bearssl *b)
 {
 	br_ssl_engine_set_gcm(&b->tls.engine, &gcm_in_hook, &gcm_out_hook);
 	br_ssl_engine_set_chapol(&b->tls.engine, &chapol_in_hook, &chapol_out_hook);
+	br_ssl_engine_set_cbc(&b->tls.engine, &cbc_in_hook, &cbc_out_hook);
 }
 
 void records_build_alert(struct bearssl *b, int level, int description)

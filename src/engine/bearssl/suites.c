@@ -1,43 +1,11 @@
 /*
- * Which algorithms are registered with the library, and the server's choice among those that a client offers
- * (DESIGN §7): ECDHE with AEAD only; AES-GCM first where the processor helps, else ChaCha20, which also goes
- * to a client that puts it first.
+ * Which algorithms are registered with the library, those of the suites in the list and no others, and the
+ * server's choice among the suites that a client offers: the first of the list.
  */
 #include "engine/bearssl/private.h" /* first: libc headers in it say whether this is glibc */
 #if defined(__x86_64__) && defined(__GLIBC__)
 #include <sys/platform/x86.h>
 #endif
-
-struct suite {
-	uint16_t id;
-	uint16_t bits;
-	enum x509_key_kind kind;
-	bool chacha;
-	const char *name;
-};
-
-static const struct suite suites[] = {
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 128, X509_KEY_EC, false, "ECDHE-ECDSA-AES128-GCM-SHA256" },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 128, X509_KEY_RSA, false, "ECDHE-RSA-AES128-GCM-SHA256" },
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, 256, X509_KEY_EC, false, "ECDHE-ECDSA-AES256-GCM-SHA384" },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, 256, X509_KEY_RSA, false, "ECDHE-RSA-AES256-GCM-SHA384" },
-	{ BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, 256, X509_KEY_EC, true,
-		"ECDHE-ECDSA-CHACHA20-POLY1305" },
-	{ BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, 256, X509_KEY_RSA, true,
-		"ECDHE-RSA-CHACHA20-POLY1305" },
-};
-enum { SUITES = sizeof suites / sizeof suites[0] };
-
-const char *suite_name(unsigned id, unsigned *bits)
-{
-	for (size_t i = 0; i < SUITES; i++)
-		if (suites[i].id == id) {
-			*bits = suites[i].bits;
-			return suites[i].name;
-		}
-	*bits = 0;
-	return "unknown";
-}
 
 /*
  * glibc has asked the processor at start already; asking again (CPUID) costs microseconds each time on a
@@ -81,28 +49,62 @@ static void install_chacha(br_ssl_engine_context *engine)
 #endif
 }
 
-/* In the order in which a client offers and a server chooses them. */
-static void install_list(br_ssl_engine_context *engine, bool fast)
+static void install_list(struct bearssl *b)
 {
-	uint16_t order[SUITES];
-	size_t n = 0;
+	br_ssl_engine_context *engine = &b->tls.engine;
+	const struct suites_list *list = b->setup->suites;
+	uint32_t traits = 0; /* of all of them */
+	bool aes_cbc = false;
 
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < SUITES; i++)
-			if (suites[i].chacha == (pass == (fast ? 1 : 0)))
-				order[n++] = suites[i].id;
-	br_ssl_engine_set_suites(engine, order, n);
+	for (size_t i = list->n_tls13; i < list->n; i++) {
+		const struct suite *suite = suites_find(list->ids[i]);
+		traits |= suite->traits;
+		aes_cbc |= suite->traits & SUITE_CBC && !(suite->traits & SUITE_3DES);
+	}
+	br_ssl_engine_set_suites(engine, list->ids + list->n_tls13, list->n - list->n_tls13);
+	if (traits & SUITE_GCM)
+		install_gcm(engine, processor_has_fast_gcm());
+	if (traits & SUITE_CHACHA20)
+		install_chacha(engine);
+	if (aes_cbc)
+		br_ssl_engine_set_default_aes_cbc(engine);
+	if (traits & SUITE_3DES)
+		br_ssl_engine_set_des_cbc(engine, &br_des_ct_cbcenc_vtable, &br_des_ct_cbcdec_vtable);
+	b->sha1_due = traits & SUITE_SHA1;
+}
+
+/*
+ * Signatures of the peer. SHA-1, where it is registered for the HMAC of an older suite, must not do for them.
+ */
+static uint32_t verify_rsa(const unsigned char *signature, size_t n, const unsigned char *oid, size_t hash_n,
+	const br_rsa_public_key *key, unsigned char *hash)
+{
+	if (hash_n < br_sha256_SIZE)
+		return 0;
+	return br_rsa_pkcs1_vrfy_get_default()(signature, n, oid, hash_n, key, hash);
+}
+
+static uint32_t verify_ecdsa(const br_ec_impl *curves, const void *hash, size_t hash_n,
+	const br_ec_public_key *key, const void *signature, size_t n)
+{
+	if (hash_n < br_sha256_SIZE)
+		return 0;
+	return br_ecdsa_vrfy_asn1_get_default()(curves, hash, hash_n, key, signature, n);
+}
+
+void suites_add_sha1(struct bearssl *b)
+{
+	if (b->sha1_due)
+		br_ssl_engine_set_hash(&b->tls.engine, br_sha1_ID, &br_sha1_vtable);
+	b->sha1_due = false;
 }
 
 void suites_install(struct bearssl *b)
 {
 	br_ssl_engine_context *engine = &b->tls.engine;
-	bool fast = processor_has_fast_gcm();
 
 	br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-	install_list(engine, fast);
-	install_gcm(engine, fast);
-	install_chacha(engine);
+	install_list(b);
 	br_ssl_engine_set_ec(engine, br_ec_get_default());
 	br_ssl_engine_set_hash(engine, br_sha256_ID, &br_sha256_vtable);
 	br_ssl_engine_set_hash(engine, br_sha384_ID, &br_sha384_vtable);
@@ -110,17 +112,9 @@ void suites_install(struct bearssl *b)
 	br_ssl_engine_set_prf_sha256(engine, br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(engine, br_tls12_sha384_prf);
 	if (b->setup->client || b->setup->asking != ENGINE_ASK_NOTHING) { /* signatures of the peer */
-		br_ssl_engine_set_rsavrfy(engine, br_rsa_pkcs1_vrfy_get_default());
-		br_ssl_engine_set_ecdsa(engine, br_ecdsa_vrfy_asn1_get_default());
+		br_ssl_engine_set_rsavrfy(engine, verify_rsa);
+		br_ssl_engine_set_ecdsa(engine, verify_ecdsa);
 	}
-}
-
-static const struct suite *find(unsigned id)
-{
-	for (size_t i = 0; i < SUITES; i++)
-		if (suites[i].id == id)
-			return &suites[i];
-	return NULL;
 }
 
 /* The hash for our signature: the one that suits the curve, else the first that the client takes. */
@@ -141,38 +135,52 @@ unsigned suites_choose_hash(uint32_t hashes, const struct x509_public_key *key)
 	return 0;
 }
 
-/* The smaller the better. */
-static size_t rank(const struct suite *suite, bool fast_gcm)
+/* What decides, beside the suite, whether it can be used with a client. */
+struct terms {
+	enum x509_key_kind kind; /* of our key */
+	bool ecdhe;              /* there is a curve in common, and a hash for the signature */
+};
+
+static bool usable(const struct suite *suite, const struct terms *terms)
 {
-	return (size_t)(suite - suites) + (suite->chacha == fast_gcm ? SUITES : 0);
+	return suite->traits & (terms->kind == X509_KEY_EC ? SUITE_ECDSA_KEY : SUITE_RSA_KEY) &&
+		   (terms->ecdhe || !(suite->traits & SUITE_ECDHE));
 }
 
-bool suites_choose(
-	const br_ssl_server_context *server, const struct x509_public_key *key, br_ssl_server_choices *choices)
+/* Among those offered, in the client's order, which are no others than those of the list. */
+static const struct suite *choose_suite(
+	const struct engine_setup *setup, const br_suite_translated *offered, size_t n, const struct terms *terms)
+{
+	const struct suite *first = NULL;
+
+	for (size_t i = 0; i < n && !first; i++) {
+		first = suites_find(offered[i][0]);
+		if (first && !usable(first, terms))
+			first = NULL;
+	}
+	if (!first || (setup->chacha_by_client && first->traits & SUITE_CHACHA20))
+		return first;
+	for (size_t at = setup->suites->n_tls13; at < setup->suites->n; at++)
+		for (size_t i = 0; i < n; i++) {
+			const struct suite *suite = suites_find(offered[i][0]);
+			if (suite && suite->id == setup->suites->ids[at] && usable(suite, terms))
+				return suite;
+		}
+	return NULL;
+}
+
+bool suites_choose(const struct engine_setup *setup, const br_ssl_server_context *server,
+	const struct x509_public_key *key, br_ssl_server_choices *choices)
 {
 	size_t n;
 	const br_suite_translated *offered = br_ssl_server_get_client_suites(server, &n);
-	uint32_t curves = br_ssl_server_get_client_curves(server);
 	unsigned hash = suites_choose_hash(br_ssl_server_get_client_hashes(server), key);
-	const struct suite *best = NULL;
-	bool fast = processor_has_fast_gcm();
+	const struct terms terms = { key->kind, hash && br_ssl_server_get_client_curves(server) };
+	const struct suite *suite = choose_suite(setup, offered, n, &terms);
 
-	if (!hash || !curves)
+	if (!suite)
 		return false;
-	for (size_t i = 0; i < n; i++) { /* in the client's order, as no flag asks the library for another */
-		const struct suite *suite = find(offered[i][0]);
-		if (!suite || suite->kind != key->kind)
-			continue;
-		if (!best && suite->chacha) {
-			best = suite;
-			break;
-		}
-		if (!best || rank(suite, fast) < rank(best, fast))
-			best = suite;
-	}
-	if (!best)
-		return false;
-	choices->cipher_suite = best->id;
+	choices->cipher_suite = suite->id;
 	choices->algo_id =
 		hash << 8 | (key->kind == X509_KEY_EC ? 3u : 1u); /* SignatureAndHashAlgorithm (RFC 5246 7.4.1.4.1) */
 	return true;

@@ -1,7 +1,8 @@
 /*
  * The library as a whole: started without openssl.cnf, without its error texts, and one context a connection
- * with the policy of DESIGN §7: TLS 1.2 and 1.3, ECDHE with AEAD, nothing resumed, nothing renegotiated.
+ * with the suites of its list, nothing resumed, nothing renegotiated (DESIGN §7).
  */
+#include <stdio.h>
 #include <string.h>
 #include "engine/openssl/private.h" /* before the next: libc headers in it say whether this is glibc */
 #if defined(__x86_64__) && defined(__GLIBC__)
@@ -38,8 +39,8 @@ const char *library_version(void)
 	return version;
 }
 
-/* Whether AES-GCM is quick here. The library knows, but has no call to ask it. */
-static bool processor_has_fast_gcm(void)
+/* The library knows, but has no call to ask it. */
+bool processor_has_fast_gcm(void)
 {
 #if defined(__x86_64__) && defined(__GLIBC__)
 	return CPU_FEATURE_ACTIVE(AES) && CPU_FEATURE_ACTIVE(PCLMULQDQ);
@@ -52,20 +53,39 @@ static bool processor_has_fast_gcm(void)
 #endif
 }
 
-#define GCM12                                                                                                \
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                             \
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-#define CHACHA12 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GCM13    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
-#define CHACHA13 "TLS_CHACHA20_POLY1305_SHA256"
-
-static bool set_algorithms(SSL_CTX *context)
+/* The library takes names. */
+static bool join_names(const uint16_t *ids, size_t n, char *out, size_t room)
 {
-	bool fast = processor_has_fast_gcm();
+	size_t used = 0;
 
-	return SSL_CTX_set_cipher_list(context, fast ? GCM12 ":" CHACHA12 : CHACHA12 ":" GCM12) &&
-		   SSL_CTX_set_ciphersuites(context, fast ? GCM13 ":" CHACHA13 : CHACHA13 ":" GCM13) &&
-		   SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521") &&
+	*out = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct suite *suite = suites_find(ids[i]);
+		int got = suite ? snprintf(out + used, room - used, "%s%s", i ? ":" : "", suite->name) : -1;
+
+		if (got < 0 || (size_t)got >= room - used)
+			return false;
+		used += (size_t)got;
+	}
+	return true;
+}
+
+/* A list for a version that is not spoken may be empty, which the library would not take. */
+static bool set_suites(SSL_CTX *context, const struct suites_list *list)
+{
+	char names[SUITES_MAX * 40];
+	size_t n12 = list->n - list->n_tls13;
+
+	if (!join_names(list->ids, list->n_tls13, names, sizeof names) ||
+		!SSL_CTX_set_ciphersuites(context, names))
+		return false;
+	return !n12 || (join_names(list->ids + list->n_tls13, n12, names, sizeof names) &&
+					   SSL_CTX_set_cipher_list(context, names));
+}
+
+static bool set_algorithms(SSL_CTX *context, const struct suites_list *suites)
+{
+	return set_suites(context, suites) && SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521") &&
 		   SSL_CTX_set1_sigalgs_list(context,
 			   "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:"
 			   "rsa_pss_rsae_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512");
@@ -108,8 +128,10 @@ SSL_CTX *library_context(const struct engine_setup *setup)
 	if (!context)
 		return NULL;
 	(void)SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-										   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-										   SSL_OP_CLEANSE_PLAINTEXT);
+										   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT |
+										   SSL_OP_NO_ENCRYPT_THEN_MAC); /* seal.c knows one way */
+	if (setup->chacha_by_client)
+		(void)SSL_CTX_set_options(context, SSL_OP_PRIORITIZE_CHACHA);
 #ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
 	(void)SSL_CTX_set_options(context, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION); /* certificates as they are */
 #endif
@@ -121,8 +143,8 @@ SSL_CTX *library_context(const struct engine_setup *setup)
 	SSL_CTX_set_security_level(context, 0); /* the lists below are the policy, judge() that of certificates */
 	SSL_CTX_set_verify(context, peer_asked(setup), NULL);
 	if (!SSL_CTX_set_min_proto_version(context, (int)setup->oldest) ||
-		!SSL_CTX_set_max_proto_version(context, (int)setup->newest) || !set_algorithms(context) ||
-		(setup->n_ca_names && !set_ca_names(context, setup))) {
+		!SSL_CTX_set_max_proto_version(context, (int)setup->newest) ||
+		!set_algorithms(context, setup->suites) || (setup->n_ca_names && !set_ca_names(context, setup))) {
 		SSL_CTX_free(context);
 		return NULL;
 	}

@@ -25,8 +25,8 @@ enum {
 	/* Early data that a client sends for the ticket of another server is skipped up to here (RFC
 	 * 8446 4.2.10); the relay bounds the handshake as a whole. */
 	EARLY_DATA_SKIPPED_MAX = 256 << 10,
-	SECRET_MAX = 64, /* bytes in a traffic secret: a hash */
-	SEALED_ALERT_MAX = 5 + 8 + 3 + 16
+	SECRET_MAX = 64,               /* bytes in a traffic secret: a hash */
+	SEALED_ALERT_MAX = 5 + 16 + 64 /* under AES-CBC with SHA-384, the longest */
 };
 
 /* What is known of the direction that we send, so that an alert of our own can be sealed (seal.c). */
@@ -88,6 +88,8 @@ struct openssl {
 bool library_ready(void);
 /* "OpenSSL 3.0.19" */
 const char *library_version(void);
+/* Whether AES-GCM is quick here. */
+bool processor_has_fast_gcm(void);
 /* The context of one connection: versions, suites, groups, what is switched off (DESIGN §7). NULL: failed. */
 SSL_CTX *library_context(const struct engine_setup *);
 

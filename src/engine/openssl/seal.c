@@ -6,8 +6,10 @@
 #include <string.h>
 #include "engine/openssl/private.h"
 #include <openssl/hmac.h>
+#include <openssl/rand.h>
 
-enum { RECORD_ALERT = 21, RECORD_APPLICATION_DATA = 23, NONCE = 12, TAG = 16, FATAL = 2 };
+enum { RECORD_ALERT = 21, RECORD_APPLICATION_DATA = 23, NONCE = 12, TAG = 16, BLOCK = 16, FATAL = 2 };
+enum { MAC_MAX = 48 };
 
 /* ---- secrets ---- */
 
@@ -83,8 +85,23 @@ struct sealing {
 	const EVP_CIPHER *cipher;
 	size_t key_n;
 	bool gcm;
-	unsigned char key[32], iv[NONCE];
+	const EVP_MD *mac; /* with CBC; NULL: an AEAD */
+	size_t mac_n;
+	unsigned char key[32], iv[NONCE], mac_key[MAC_MAX];
 };
+
+static bool use_cbc(const SSL_CIPHER *suite, const EVP_CIPHER *cipher, size_t key_n, struct sealing *how)
+{
+	int kind = SSL_CIPHER_get_digest_nid(suite);
+
+	*how = (struct sealing){ .cipher = cipher, .key_n = key_n };
+	how->mac = kind == NID_sha1     ? EVP_sha1()
+			   : kind == NID_sha256 ? EVP_sha256()
+			   : kind == NID_sha384 ? EVP_sha384()
+									: NULL;
+	how->mac_n = how->mac ? (size_t)EVP_MD_size(how->mac) : 0;
+	return how->mac;
+}
 
 static bool find_cipher(const SSL_CIPHER *suite, struct sealing *how)
 {
@@ -98,6 +115,10 @@ static bool find_cipher(const SSL_CIPHER *suite, struct sealing *how)
 	case NID_chacha20_poly1305:
 		*how = (struct sealing){ .cipher = EVP_chacha20_poly1305(), .key_n = 32 };
 		return true;
+	case NID_aes_128_cbc:
+		return use_cbc(suite, EVP_aes_128_cbc(), 16, how);
+	case NID_aes_256_cbc:
+		return use_cbc(suite, EVP_aes_256_cbc(), 32, how);
 	}
 	return false;
 }
@@ -112,16 +133,19 @@ static bool find_key_13(struct openssl *o, const EVP_MD *hash, struct sealing *h
 		   expand(hash, secret, n, "iv", how->iv, NONCE);
 }
 
+/* Keys of HMAC, keys, salts: two of each, the client's first. */
 static bool find_key_12(struct openssl *o, const EVP_MD *hash, struct sealing *how)
 {
-	unsigned char block[2 * (sizeof how->key + NONCE)];
-	size_t iv_n = how->gcm ? 4 : NONCE;
-	size_t own = o->setup->client ? 0 : 1; /* both keys, then both salts, the client's first */
-	bool good = key_block(o, hash, block, 2 * (how->key_n + iv_n));
+	unsigned char block[2 * (sizeof how->mac_key + sizeof how->key + NONCE)];
+	size_t iv_n = how->mac ? 0 : how->gcm ? 4 : NONCE;
+	size_t own = o->setup->client ? 0 : 1;
+	const unsigned char *keys = block + 2 * how->mac_n, *salts = keys + 2 * how->key_n;
+	bool good = key_block(o, hash, block, 2 * (how->mac_n + how->key_n + iv_n));
 
 	if (good) {
-		memcpy(how->key, block + own * how->key_n, how->key_n);
-		memcpy(how->iv, block + 2 * how->key_n + own * iv_n, iv_n);
+		memcpy(how->mac_key, block + own * how->mac_n, how->mac_n);
+		memcpy(how->key, keys + own * how->key_n, how->key_n);
+		memcpy(how->iv, salts + own * iv_n, iv_n);
 	}
 	x509_wipe(block, sizeof block);
 	return good;
@@ -179,6 +203,13 @@ static size_t seal_13(
 	return encrypt(how, nonce, out, 5, inner, sizeof inner, out + 5) ? 5 + sizeof inner + TAG : 0;
 }
 
+/* What is authenticated before the contents (RFC 5246 6.2.3). */
+static void describe_12(const struct openssl *o, unsigned char additional[13])
+{
+	put_number(o->sending.records, additional);
+	memcpy(additional + 8, (const unsigned char[]){ RECORD_ALERT, 3, 3, 0, 2 }, 5);
+}
+
 /* RFC 5246 6.2.3.3, RFC 5288, RFC 7905 */
 static size_t seal_12(
 	struct openssl *o, const struct sealing *how, const unsigned char alert[2], unsigned char *out)
@@ -187,8 +218,7 @@ static size_t seal_12(
 	size_t explicit_n = how->gcm ? 8 : 0;
 
 	memcpy(out, (const unsigned char[]){ RECORD_ALERT, 3, 3, 0, (unsigned char)(explicit_n + 2 + TAG) }, 5);
-	put_number(o->sending.records, additional);
-	memcpy(additional + 8, (const unsigned char[]){ RECORD_ALERT, 3, 3, 0, 2 }, 5);
+	describe_12(o, additional);
 	if (how->gcm) {
 		memcpy(nonce, how->iv, 4);
 		next_explicit(o->sending.explicit_nonce, nonce + 4);
@@ -199,6 +229,42 @@ static size_t seal_12(
 	return encrypt(how, nonce, additional, sizeof additional, alert, 2, out + 5 + explicit_n)
 			   ? 5 + explicit_n + 2 + TAG
 			   : 0;
+}
+
+/* RFC 5246 6.2.3.2: MAC, then padding, then encryption, behind an initialisation vector of its own. */
+static size_t seal_12_cbc(
+	struct openssl *o, const struct sealing *how, const unsigned char alert[2], unsigned char *out)
+{
+	unsigned char text[13 + 2], plain[2 + MAC_MAX + BLOCK];
+	size_t n = 2 + how->mac_n, padding = BLOCK - n % BLOCK;
+	unsigned char *iv = out + 5;
+	unsigned mac_n = 0;
+	int moved;
+	EVP_CIPHER_CTX *context;
+	bool good;
+
+	describe_12(o, text);
+	memcpy(text + 13, alert, 2);
+	memcpy(plain, alert, 2);
+	memset(plain + n, (int)padding - 1, padding);
+	n += padding;
+	memcpy(out, (const unsigned char[]){ RECORD_ALERT, 3, 3, 0, (unsigned char)(BLOCK + n) }, 5);
+	context = EVP_CIPHER_CTX_new();
+	good = context && RAND_bytes(iv, BLOCK) == 1 &&
+		   HMAC(how->mac, how->mac_key, (int)how->mac_n, text, sizeof text, plain + 2, &mac_n) &&
+		   EVP_EncryptInit_ex(context, how->cipher, NULL, how->key, iv) &&
+		   EVP_CIPHER_CTX_set_padding(context, 0) &&
+		   EVP_EncryptUpdate(context, iv + BLOCK, &moved, plain, (int)n);
+	EVP_CIPHER_CTX_free(context);
+	return good ? 5 + BLOCK + n : 0;
+}
+
+/* Suites from before TLS 1.2, too, have its hash in their key derivation (RFC 5246 5). */
+static const EVP_MD *derivation_hash(const SSL_CIPHER *suite)
+{
+	const EVP_MD *hash = SSL_CIPHER_get_handshake_digest(suite);
+
+	return hash && EVP_MD_type(hash) == NID_md5_sha1 ? EVP_sha256() : hash;
 }
 
 size_t seal_alert(struct openssl *o, int description, unsigned char out[SEALED_ALERT_MAX])
@@ -219,11 +285,13 @@ size_t seal_alert(struct openssl *o, int description, unsigned char out[SEALED_A
 		return sizeof clear;
 	}
 	suite = SSL_get_current_cipher(o->ssl);
-	hash = suite ? SSL_CIPHER_get_handshake_digest(suite) : NULL;
+	hash = suite ? derivation_hash(suite) : NULL;
 	if (!hash || !find_cipher(suite, &how))
 		return 0;
 	if (v13 ? find_key_13(o, hash, &how) : find_key_12(o, hash, &how))
-		n = v13 ? seal_13(&how, o->sending.records, alert, out) : seal_12(o, &how, alert, out);
+		n = v13       ? seal_13(&how, o->sending.records, alert, out)
+			: how.mac ? seal_12_cbc(o, &how, alert, out)
+					  : seal_12(o, &how, alert, out);
 	x509_wipe(&how, sizeof how);
 	return n;
 }

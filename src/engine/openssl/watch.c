@@ -64,6 +64,19 @@ static void check_late_message(struct openssl *o)
 	}
 }
 
+/* Bytes of the shortest record under a suite of TLS 1.2: tag, nonce, or vector and padded MAC. */
+static size_t shortest_record(const SSL_CIPHER *suite)
+{
+	switch (SSL_CIPHER_get_cipher_nid(suite)) {
+	case NID_chacha20_poly1305:
+		return 16;
+	case NID_aes_128_cbc:
+	case NID_aes_256_cbc:
+		return 16 + 32;
+	}
+	return 8 + 16;
+}
+
 /*
  * The header of a record that came, or the type inside a protected one of TLS 1.3. Handshake messages may
  * come in parts without end. A record of TLS 1.2 that is too short to be protected would be an internal error
@@ -71,12 +84,10 @@ static void check_late_message(struct openssl *o)
  */
 static void check_record(struct openssl *o, unsigned type, const unsigned char *header)
 {
-	size_t least =
-		SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(o->ssl)) == NID_chacha20_poly1305 ? 16 : 8 + 16;
-
 	if (o->open && type == HANDSHAKE && ++o->late_records > LATE_RECORDS_MAX)
 		refuse(o, ALERT_UNEXPECTED_MESSAGE, "flood of handshake messages");
-	if (header && SSL_version(o->ssl) != TLS1_3_VERSION && ((size_t)header[3] << 8 | header[4]) < least)
+	if (header && SSL_version(o->ssl) != TLS1_3_VERSION &&
+		((size_t)header[3] << 8 | header[4]) < shortest_record(SSL_get_current_cipher(o->ssl)))
 		refuse(o, ALERT_RECORD_OVERFLOW, "record of impossible length");
 }
 
