@@ -219,7 +219,7 @@ my @of_both = (
 	['TLS_ALPN', { TLS_ALPN => "h2,b\xe9" }, "TLS_ALPN: b\xe9: not the name of a protocol"],
 	['a long name in TLS_ALPN', { TLS_ALPN => 'x' x 256 }, 'TLS_ALPN: ' . 'x' x 256 . ': not the name of a protocol'],
 	['many in TLS_ALPN', { TLS_ALPN => join ',', 1 .. 17 }, 'TLS_ALPN: more than 16 protocols'],
-	['CIPHERS', { CIPHERS => 'x' }, 'CIPHERS: x: this version cannot do that'],
+	['CIPHERS', { CIPHERS => 'x' }, 'CIPHERS: x: no cipher suite or group of that name'],
 	engine() eq 'bearssl' ? ['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3' }, 'TLS_MINVERSION: TLSv1.3: the engine bearssl does not speak it']
 		: ['TLS_MINVERSION', { TLS_MINVERSION => 'TLSv1.3', TLS_MAXVERSION => 'TLSv1.2' }, 'TLS_MINVERSION is above TLS_MAXVERSION'],
 	['TLS_MAXVERSION', { TLS_MAXVERSION => 'TLSv1.1' }, 'TLS_MAXVERSION: TLSv1.1: value not understood'],

@@ -164,7 +164,10 @@ static void start_server(const struct peer_setup *setup)
 void tls_start(int fd, const struct peer_setup *setup)
 {
 	static const uint16_t suites[] = { BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-		BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 };
+		BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		/* for those of ours that take no other */
+		BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+		BR_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384 };
 	static br_x509_minimal_context unused;
 	unsigned char seed[32];
 
@@ -174,7 +177,7 @@ void tls_start(int fd, const struct peer_setup *setup)
 	else
 		br_ssl_client_init_full(&tls.client, &unused, NULL, 0);
 	br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
-	br_ssl_engine_set_suites(e, suites, 2);
+	br_ssl_engine_set_suites(e, suites, sizeof suites / sizeof suites[0]);
 	br_ssl_engine_set_x509(e, &believer.vtable);
 	twist_finished = !strcmp(setup->twist, "finished");
 	if (twist_finished)
