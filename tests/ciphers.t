@@ -127,7 +127,7 @@ subtest 'what differs from openssl' => sub {
 	lists_are(map { ("$_:HIGH", "$_:$default") } @older);
 	# A version that is struck out is that one alone.
 	lists_are('ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA:!SSLv3' => 'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA');
-	return if cannot('openssl', 'RSA key exchange and 3DES: an exit code 96');
+	return if cannot('openssl', 'RSA key exchange and 3DES: exit code 96');
 	lists_are('AES128-SHA:ECDHE-RSA-AES128-GCM-SHA256:!SSLv3' => 'ECDHE-RSA-AES128-GCM-SHA256', 'DES-CBC3-SHA:ECDHE-RSA-AES128-GCM-SHA256:@STRENGTH' => 'ECDHE-RSA-AES128-GCM-SHA256:DES-CBC3-SHA',
 		'DES-CBC3-SHA:ECDHE-RSA-AES128-GCM-SHA256:!MEDIUM' => 'ECDHE-RSA-AES128-GCM-SHA256', 'TLS_RSA_WITH_3DES_EDE_CBC_SHA' => 'DES-CBC3-SHA');
 };
@@ -136,8 +136,7 @@ subtest 'TLS 1.3' => sub {
 	my $of13 = sub { my ($list, %env) = @_; return (come_to(\%env, $list))[0] };
 	my ($policy, $named) = (ours(''), 'ECDHE-RSA-AES128-GCM-SHA256');
 	is($of13->("$named:TLS_AES_256_GCM_SHA384"), join(':', engine() eq 'bearssl' ? () : 'TLS_AES_256_GCM_SHA384', $named), 'a list that names both is good for both engines');
-	for my $list ('TLS_AES_128_GCM_SHA256', 'TLSv1.3') {
-		next if cannot('openssl', 'a list for TLS 1.3 alone is served');
+	for my $list (engine() eq 'bearssl' ? ('TLS_AES_128_GCM_SHA256', 'TLSv1.3') : ()) {
 		like($of13->($list), qr/^96 .*: CIPHERS: \Q$list\E: leaves no cipher suite$/m, "$list alone: exit 96");
 	}
 	return if cannot('bearssl', 'TLS 1.3: BearSSL ends with TLS 1.2');
