@@ -294,6 +294,34 @@ subtest 'SHA-1 is for the records of older suites, not for signatures' => sub {
 	$server->stop;
 };
 
+# Bleichenbacher's attack: whatever is wrong with what was encrypted, the answer is the one to a wrong Finished.
+subtest 'RSA key exchange is no oracle' => sub {
+	return if cannot('openssl', 'RSA key exchange and 3DES: exit code 96');
+	my $server = sslserver({ env => { CIPHERS => 'AES128-SHA' } }, [], 'true');
+	my $hello = pack 'n a32 C n n C C', 0x0303, 'r' x 32, 0, 2, 0x002f, 1, 0;
+	my ($version, $rest) = ("\3\3", 'p' x 46);
+	my %blocks = (
+		'right' => "\0\2" . 'x' x 205 . "\0$version$rest", 'of another type' => "\0\1" . 'x' x 205 . "\0$version$rest", 'with a first byte that is not zero' => "\1\2" . 'x' x 205 . "\0$version$rest",
+		'without an end of the padding' => "\0\2" . 'x' x 254, 'with an early end of it' => "\0\2" . 'x' x 100 . "\0" . 'x' x 104 . "\0$version$rest",
+		'with a late end' => "\0\2" . 'x' x 207 . "\0$version" . 'p' x 44, 'of another version' => "\0\2" . 'x' x 205 . "\0\2\2$rest",
+	);
+	my %answers;
+	for my $name (sort keys %blocks) {
+		is(length $blocks{$name}, 256, "$name: a block as long as the modulus");
+		my $encrypted = run({}, 'openssl', 'pkeyutl', '-encrypt', '-inkey', file('server-rsa.key'), '-pkeyopt', 'rsa_padding_mode:none', '-in', spew(temporary('block'), $blocks{$name}))->{out};
+		my $socket = connect_to($server->{port});
+		syswrite $socket, pack 'C n n/a*', 22, 0x0301, pack 'C C n/a*', 1, 0, $hello;
+		my $flight = '';
+		sysread $socket, $flight, 65536, length $flight or last until $flight =~ /\x0e\0\0\0\z/;
+		syswrite $socket, pack('C n n/a*', 22, 0x0303, pack 'C C n/a*', 16, 0, pack 'n/a*', $encrypted) . pack('C n n/a*', 20, 0x0303, "\1") . pack('C n n/a*', 22, 0x0303, 'f' x 64);
+		my $answer = unpack 'H*', read_all($socket, 5);
+		my ($log) = connection($server)->{log} =~ /pid: \d+: (.*)/;
+		$answers{"$answer, $log"} = 1;
+	}
+	is(join(' / ', keys %answers), '15030300020214, record failed authentication', 'one answer to all');
+	$server->stop;
+};
+
 # ---- choices ----
 
 subtest 'the order of the list is that of the server' => sub {
