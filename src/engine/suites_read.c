@@ -200,7 +200,7 @@ static bool read_item(struct reader *r, const char *at, size_t n)
 	if (*at == '@')
 		return command(r, at, n);
 	if (*at == '-' || *at == '+' || *at == '!') {
-		item.operation = (enum operation) * at;
+		item.operation = (enum operation)(at[0]);
 		word++;
 	}
 	for (;;) {
