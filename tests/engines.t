@@ -75,7 +75,7 @@ sub demanding {
 }
 
 my @facts = (
-	['library', sub { asked($_[0], {}) =~ /^<served (\w+) /m ? $1 : 'none' }],
+	['library', sub { asked($_[0], {}) =~ m{^<served (\w+)/}m ? $1 : 'none' }],
 	['protocol versions', sub { my ($engine) = @_; those(sub { served($engine, {}, '-' . lc($_[0]) =~ s/v1\./1_/r) }, 'TLSv1.2', 'TLSv1.3') }],
 	['suites of TLS 1.3', sub { my ($engine) = @_; those(sub { served($engine, {}, '-tls1_3', '-ciphersuites', $_[0]) }, qw(TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384
 		TLS_CHACHA20_POLY1305_SHA256 TLS_AES_128_CCM_SHA256 TLS_AES_128_CCM_8_SHA256)) }],

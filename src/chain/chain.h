@@ -106,6 +106,9 @@ void chain_unshare_stderr(void);
 bool chain_set(stralloc *changes, const char *name, const char *value);
 bool chain_unset(stralloc *changes, const char *name);
 
+/* chain_set, or chain_unset for a value of NULL; for those who pass variables one by one. changes is a stralloc. */
+bool chain_change(void *changes, const char *name, const char *value);
+
 /* The value that a variable will have after the changes, NULL if none. It belongs to the changes or the environment. */
 const char *chain_value(const stralloc *changes, const char *name);
 
@@ -234,8 +237,11 @@ bool chain_ready_read(int fd, int64_t deadline);
 /* Says so. False with errno on failure. */
 bool chain_ready_write(int fd);
 
-/* Appends a variable to a report, value NULL: unset. What does not fit the limits is left out. report is a stralloc. */
-void chain_report_add(void *report, const char *name, const char *value);
+/*
+ * Brings a report, which is made of changes, within the limits: a value that is too long is taken out; if the rest is too large, all variables in PEM; if it still is,
+ * what comes last. Returns how many variables were taken out. There is room for SSL_REPORT_LEFT_OUT afterwards.
+ */
+size_t chain_report_fit(stralloc *report);
 
 /* Ends the report and writes it out, however small the pipe. False with errno on failure. */
 bool chain_report_write(int fd, stralloc *report);
@@ -354,9 +360,6 @@ bool chain_leave_standard(void);
 
 /* Puts a connection on the two descriptors given, open across exec, and nowhere else. False with errno on failure. */
 bool chain_place(int connection, int reading, int writing);
-
-/* chain_set, or chain_unset for a value of NULL; for those who pass variables one by one. changes is a stralloc. */
-bool chain_change(void *changes, const char *name, const char *value);
 
 /* Who sslserver and sslclient let do what (the table of DESIGN §5). */
 struct chain_rights {

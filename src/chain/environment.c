@@ -24,17 +24,19 @@ static const char *const read_prefixes[] = { "CERTFILE:", "KEYFILE:" };
 static const char *const control_names[] = { "UCSPITLS", "SSLCTLFD", "SSLREADFD", "SSLWRITEFD" };
 
 static const char *const report_names[] = { "SSL_PROTOCOL", "SSL_CIPHER", "SSL_TLS_SNI_SERVERNAME",
-	"SSL_PEER_CERT_HASH", "SSL_PEER_CERT_SUBJECT", "SSL_SESSION_ID", "SSL_CIPHER_USEKEYSIZE",
-	"SSL_CIPHER_ALGKEYSIZE", "SSL_VERSION_INTERFACE", "SSL_VERSION_LIBRARY", "SSL_ALPN",
-	"SSL_CLIENT_VERIFY" };
+	"SSL_PEER_CERT_HASH", "SSL_PEER_CERT_SUBJECT", "SSL_ALPN", "SSL_TLS_SNI", "SSL_SESSION_ID",
+	"SSL_SESSION_RESUMED", "SSL_SECURE_RENEG", "SSL_COMPRESS_METHOD", "SSL_CIPHER_EXPORT",
+	"SSL_CIPHER_USEKEYSIZE", "SSL_CIPHER_ALGKEYSIZE", "SSL_VERSION_INTERFACE", "SSL_VERSION_LIBRARY",
+	"SSL_CLIENT_VERIFY", "SSL_REPORT_LEFT_OUT" };
 
 /* After SSL_CLIENT_ or SSL_SERVER_. */
-static const char *const certificate_names[] = { "M_VERSION", "M_SERIAL", "V_START", "V_END", "A_SIG",
-	"A_KEY", "CERT" };
-static const char *const numbered_names[] = { "CERT_CHAIN_", "SAN_DNS_", "SAN_Email_", "SAN_IP_" };
+static const char *const certificate_names[] = { "M_VERSION", "M_SERIAL", "V_START", "V_END", "V_REMAIN",
+	"A_SIG", "A_KEY", "CERT", "CERT_SHA256", "CERT_RFC4523_CEA" };
+static const char *const numbered_names[] = { "CERT_CHAIN_", "SAN_DNS_", "SAN_Email_", "SAN_IP_",
+	"SAN_OTHER_msUPN_", "SAN_OTHER_dnsSRV_" };
 static const char *const name_names[] = { "S_DN", "I_DN" };
 static const char *const name_parts[] = { "C", "ST", "L", "O", "OU", "CN", "T", "I", "G", "S", "D", "UID",
-	"Email" };
+	"Email", "SerialNumber" };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -112,6 +114,11 @@ bool chain_set(stralloc *changes, const char *name, const char *value)
 bool chain_unset(stralloc *changes, const char *name)
 {
 	return stralloc_catb(changes, name, strlen(name) + 1);
+}
+
+bool chain_change(void *changes, const char *name, const char *value)
+{
+	return value ? chain_set(changes, name, value) : chain_unset(changes, name);
 }
 
 const char *chain_value(const stralloc *changes, const char *name)

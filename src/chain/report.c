@@ -10,7 +10,11 @@
 #include <unistd.h>
 #include "chain/chain.h"
 
-enum { SAFE_WRITE = 512, WRITE_PATIENCE_MS = 10000 }; /* _POSIX_PIPE_BUF: never blocks after poll */
+enum {
+	SAFE_WRITE = 512, /* _POSIX_PIPE_BUF: never blocks after poll */
+	WRITE_PATIENCE_MS = 10000,
+	REPORT_SPARE = 64 /* bytes for SSL_REPORT_LEFT_OUT and the end */
+};
 
 static int64_t clock_ms(void)
 {
@@ -111,16 +115,57 @@ bool chain_ready_write(int fd)
 	return wrote == 1;
 }
 
-void chain_report_add(void *report, const char *name, const char *value)
-{
-	stralloc *to = report;
-	size_t before = to->len;
+/* ---- what does not fit ---- */
 
-	if (value && strlen(value) > REPORT_VALUE_MAX)
-		return;
-	if (to->len + strlen(name) + (value ? strlen(value) + 1 : 0) + 2 > REPORT_MAX ||
-		!(value ? chain_set(to, name, value) : chain_unset(to, name)))
-		to->len = before;
+/* True for "SSL_CLIENT_CERT=…" and "SSL_CLIENT_CERT_CHAIN_0=…" of either side: PEM, and most of what is long.
+ */
+static bool is_pem(const char *item)
+{
+	static const char *const kinds[] = { "SSL_CLIENT_CERT=", "SSL_SERVER_CERT=", "SSL_CLIENT_CERT_CHAIN_",
+		"SSL_SERVER_CERT_CHAIN_" };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (!strncmp(item, kinds[i], strlen(kinds[i])))
+			return true;
+	return false;
+}
+
+static bool is_too_long(const char *item)
+{
+	const char *equals = strchr(item, '=');
+
+	return equals && strlen(equals + 1) > REPORT_VALUE_MAX;
+}
+
+/* Takes out of the report what unwanted says, and, with room, whatever would lead beyond it. Returns how
+ * many. */
+static size_t take_out(stralloc *report, bool (*unwanted)(const char *), size_t room)
+{
+	size_t kept = 0, taken = 0, length;
+
+	for (size_t at = 0; at < report->len; at += length) {
+		length = strlen(report->s + at) + 1;
+		if (unwanted(report->s + at) || kept + length > room) {
+			taken++;
+			continue;
+		}
+		memmove(report->s + kept, report->s + at, length);
+		kept += length;
+	}
+	report->len = kept;
+	return taken;
+}
+
+size_t chain_report_fit(stralloc *report)
+{
+	const size_t room = REPORT_MAX - REPORT_SPARE;
+	size_t taken = take_out(report, is_too_long, SIZE_MAX);
+
+	if (report->len > room)
+		taken += take_out(report, is_pem, SIZE_MAX);
+	if (report->len > room)
+		taken += take_out(report, is_too_long, room);
+	return taken;
 }
 
 bool chain_report_write(int fd, stralloc *report)

@@ -43,8 +43,3 @@ bool chain_place(int connection, int reading, int writing)
 	close(connection); /* its other two names keep it open: nothing can be lost here */
 	return true;
 }
-
-bool chain_change(void *changes, const char *name, const char *value)
-{
-	return value ? chain_set(changes, name, value) : chain_unset(changes, name);
-}

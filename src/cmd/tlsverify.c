@@ -86,7 +86,7 @@ static void print_name(struct bytes name)
 	char words[1024];
 	struct x509_text text = { words, sizeof words, 0, false };
 
-	x509_name_rfc2253(name, &text);
+	x509_name_text(name, X509_NAME_ASCII, &text);
 	printf("%s%s", text.n ? words : "(no name)", text.overflow ? "..." : "");
 }
 

@@ -112,9 +112,9 @@ static uint32_t decrypt(void *context, const struct engine_pair *pair, unsigned 
 
 static void judge(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
 {
-	static struct x509_path path; /* one connection a process */
+	struct relay_configuration *c = context;
 
-	x509_judge(&((struct relay_configuration *)context)->trust, chain, n, &path, verdict);
+	x509_judge(&c->trust, chain, n, &c->path, verdict);
 }
 
 void relay_engine_setup(struct relay_configuration *c, bool client, struct engine_setup *setup)

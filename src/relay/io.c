@@ -14,17 +14,17 @@
 static struct relay_configuration configuration;
 
 struct report {
-	bool client;
-	int fd;      /* pipe to the process that becomes prog; -1: nobody waits */
-	int control; /* delayed TLS: socket to prog, if it wants the report; else -1 */
+	const struct relay_program *program;
+	const char *peer; /* address for the log; NULL: nothing is logged */
+	int fd;           /* pipe to the process that becomes prog; -1: nobody waits */
+	int control;      /* delayed TLS: socket to prog, if it wants the report; else -1 */
 	stralloc variables;
 };
 
 /* Prog is told what there is; a variable that is not there need not be said. */
-static void add_if_set(void *report, const char *name, const char *value)
+static bool add_if_set(void *variables, const char *name, const char *value)
 {
-	if (value)
-		chain_report_add(report, name, value);
+	return !value || chain_set(variables, name, value);
 }
 
 /* Delayed TLS: prog may be slow to read, so the loop says it. */
@@ -48,17 +48,35 @@ static bool report_to_link(struct report *report)
 	return good;
 }
 
+/* Not all could be said: prog and the log are told so. */
+static bool report_shortened(struct report *report, size_t left_out)
+{
+	char number[24], pid[24];
+
+	(void)snprintf(number, sizeof number, "%zu", left_out);
+	(void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
+	if (report->peer)
+		net_log(report->program->name, ": warning: report too large for pid: ", pid,
+			": variables left out: ", number, ": connection with: ", report->peer, NULL);
+	return chain_set(&report->variables, "SSL_REPORT_LEFT_OUT", number);
+}
+
 /* The peer was accepted. */
 static bool report_open(
 	void *context, const struct engine_facts *facts, const char *server_name, struct relay_message *message)
 {
 	struct report *report = context;
+	size_t left_out;
 
 	relay_forget_keys(&configuration); /* no renegotiation, so nothing is signed any more */
 	if (report->fd < 0 && report->control < 0)
 		return true;
-	relay_describe(&configuration, report->client, facts, server_name,
-		report->control >= 0 ? add_if_set : chain_report_add, &report->variables);
+	if (!relay_describe(&configuration, report->program->client, facts, server_name,
+			report->control >= 0 ? add_if_set : chain_change, &report->variables, &left_out))
+		return false;
+	left_out += chain_report_fit(&report->variables);
+	if (left_out && !report_shortened(report, left_out))
+		return false;
 	return report->control >= 0 ? report_to_prog(report, message) : report_to_link(report);
 }
 
@@ -198,9 +216,10 @@ static void await_command(const struct relay_program *program, struct chain_io *
 }
 
 static void run(const struct relay_program *program, const struct tls_options *options,
-	const struct chain_io *io, struct relay_end *end)
+	const struct chain_io *io, const char *peer, struct relay_end *end)
 {
-	struct report report = { program->client, io->report, io->control, STRALLOC_ZERO };
+	struct report report = { program, options->verbosity ? peer : NULL, io->report, io->control,
+		STRALLOC_ZERO };
 	struct engine_setup setup;
 	struct relay relay = { .engine = engine_of_program(),
 		.configuration = &configuration,
@@ -249,7 +268,7 @@ _Noreturn void relay_program(const struct relay_program *program, int argc, char
 	}
 	if (io.control >= 0)
 		await_command(program, &io);
-	run(program, &options, &io, &end);
+	run(program, &options, &io, peer, &end);
 	log_end(program, &options, &end, peer);
 	code = exit_code(end.code);
 	prog_code = chain_wait_for_prog(io.prog);

@@ -65,6 +65,7 @@ struct relay_configuration {
 
 	struct x509_list anchors;
 	struct x509_trust trust;                    /* who is believed, and the name to find */
+	struct x509_path path;                      /* by which the peer was found to be right, once it was */
 	const char *send_name;                      /* clients: server_name to send; NULL: none */
 	enum engine_asking asking;                  /* servers: what the client is asked for */
 	struct x509_list ca_file;                   /* servers: CCAFILE */
@@ -211,10 +212,12 @@ void relay_turn_away(int net_in, int net_out);
 
 /*
  * Calls set(context, name, value) for each variable, value NULL for those that are to be unset: always the
- * five of DESIGN §6, with full those of mod_ssl too. False from set ends it.
+ * five of DESIGN §6, with full_report those of mod_ssl too (tls-environ(7)). *left_out is how many had a
+ * value longer than REPORT_VALUE_MAX. False from set ends it, and is returned.
  */
-void relay_describe(const struct relay_configuration *, bool client, const struct engine_facts *,
-	const char *server_name, void (*set)(void *, const char *, const char *), void *context);
+bool relay_describe(const struct relay_configuration *, bool client, const struct engine_facts *,
+	const char *server_name, bool (*set)(void *, const char *, const char *), void *context,
+	size_t *left_out);
 
 /* ---- an io program as a whole ---- */
 

@@ -17,7 +17,7 @@ static const struct {
 } directory_type[] = {
 	{ 3, { "CN", "CN", true } },
 	{ 4, { "SN", "S", false } },
-	{ 5, { "serialNumber", NULL, false } },
+	{ 5, { "serialNumber", "SerialNumber", false } },
 	{ 6, { "C", "C", true } },
 	{ 7, { "L", "L", true } },
 	{ 8, { "ST", "ST", true } },
@@ -140,13 +140,14 @@ void x509_name_short(struct bytes name, struct x509_text *out)
 	}
 }
 
-static void put_attribute(struct x509_text *out, const struct name_attribute *attribute)
+static void put_attribute(
+	struct x509_text *out, enum text_style style, const struct name_attribute *attribute)
 {
 	const struct name_type *type = name_type_of(attribute->oid);
 	if (type != NULL) {
 		text_string(out, type->name);
 		text_byte(out, '=');
-		text_value(out, TEXT_RFC2253, attribute->tag, attribute->content, attribute->whole);
+		text_value(out, style, attribute->tag, attribute->content, attribute->whole);
 		return;
 	}
 	/* RFC 2253 2.4: the value of a type in dotted form is the hexadecimal of its BER. */
@@ -155,8 +156,9 @@ static void put_attribute(struct x509_text *out, const struct name_attribute *at
 	text_hex(out, attribute->whole);
 }
 
-void x509_name_rfc2253(struct bytes name, struct x509_text *out)
+void x509_name_text(struct bytes name, enum x509_name_form form, struct x509_text *out)
 {
+	const enum text_style style = form == X509_NAME_ASCII ? TEXT_RFC2253 : TEXT_RFC2253_UTF8;
 	struct name_walk walk;
 	struct name_attribute attribute;
 	text_end(out);
@@ -175,7 +177,7 @@ void x509_name_rfc2253(struct bytes name, struct x509_text *out)
 	size_t tail = 0;
 	while (name_next(&walk, &attribute) > 0) {
 		struct x509_text part = { free_room, size - tail, 0, false };
-		put_attribute(&part, &attribute);
+		put_attribute(&part, style, &attribute);
 		if (tail > 0) /* the separator that follows this part */
 			text_byte(&part, attribute.joined ? '+' : ',');
 		if (part.overflow) {

@@ -42,6 +42,25 @@ void text_number(struct x509_text *out, uint64_t number)
 		text_byte(out, digits[--n]);
 }
 
+void text_double(struct x509_text *out, size_t from, char byte)
+{
+	size_t n = out->n, more = 0;
+
+	for (size_t i = from; i < n; i++)
+		more += out->at[i] == byte;
+	if (more > out->room - 1 - n) {
+		out->overflow = true;
+		return;
+	}
+	out->n += more;
+	out->at[out->n] = '\0';
+	for (size_t i = n; i-- > from;) { /* from the end, so that nothing is overwritten before it has moved */
+		out->at[i + more] = out->at[i];
+		if (out->at[i] == byte)
+			out->at[i + --more] = byte;
+	}
+}
+
 static void hex_byte(struct x509_text *out, unsigned byte)
 {
 	static const char digit[] = "0123456789ABCDEF";
@@ -244,7 +263,7 @@ void text_value(
 	struct x509_text *out, enum text_style style, unsigned tag, struct bytes content, struct bytes whole)
 {
 	enum charset charset = charset_of(tag);
-	if (charset == NO_TEXT && style == TEXT_RFC2253) {
+	if (charset == NO_TEXT && (style == TEXT_RFC2253 || style == TEXT_RFC2253_UTF8)) {
 		text_byte(out, '#');
 		text_hex(out, whole);
 		return;

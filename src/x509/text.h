@@ -10,9 +10,10 @@
 /* How the value of a string type is written. In all of them control characters become \XX for each byte of
  * their UTF-8. */
 enum text_style {
-	TEXT_PLAIN,  /* UTF-8, backslash doubled: one component of a name (mod_ssl) */
-	TEXT_SHORT,  /* UTF-8, special characters escaped, the equals sign among them */
-	TEXT_RFC2253 /* special characters escaped, \XX for all that is not ASCII, #hex for what is no string */
+	TEXT_PLAIN,   /* UTF-8, backslash doubled: one component of a name (mod_ssl) */
+	TEXT_SHORT,   /* UTF-8, special characters escaped, the equals sign among them */
+	TEXT_RFC2253, /* special characters escaped, \XX for all that is not ASCII, #hex for what is no string */
+	TEXT_RFC2253_UTF8 /* the same, but what is not ASCII stays as it is */
 };
 
 /* Terminates what is there. All others do so too, once they have put a byte. */
@@ -21,6 +22,9 @@ void text_end(struct x509_text *out);
 void text_byte(struct x509_text *out, char byte);
 void text_string(struct x509_text *out, const char *string);
 void text_number(struct x509_text *out, uint64_t number);
+
+/* Doubles each such byte from the given place on. */
+void text_double(struct x509_text *out, size_t from, char byte);
 
 /* Upper-case hexadecimal, two digits a byte. */
 void text_hex(struct x509_text *out, struct bytes bytes);

@@ -321,22 +321,30 @@ struct x509_text {
  */
 void x509_name_short(struct bytes name, struct x509_text *out);
 
+/* How characters that are not ASCII are written. */
+enum x509_name_form {
+	X509_NAME_ASCII, /* \XX for each byte of their UTF-8 (openssl x509 -nameopt RFC2253) */
+	X509_NAME_UTF8   /* as they are, control characters aside (mod_ssl) */
+};
+
 /*
- * A Name as RFC 2253 has it and mod_ssl shows it, most specific part first: "CN=host,O=Example,C=DE". All is
- * ASCII: other characters become \XX for each byte of their UTF-8, types without a name here
- * become 1.2.3=#hex.
+ * A Name as RFC 2253 has it, most specific part first: "CN=host,O=Example,C=DE". Control characters become
+ * \XX for each byte of their UTF-8, types without a name here become 1.2.3=#hex. Appends; a malformed Name
+ * gives "<invalid>".
  */
-void x509_name_rfc2253(struct bytes name, struct x509_text *out);
+void x509_name_text(struct bytes name, enum x509_name_form form, struct x509_text *out);
 
 /*
  * Calls emit(context, suffix, value) for each variable of a certificate as mod_ssl names and formats it,
- * suffix being what follows SSL_CLIENT_ or SSL_SERVER_: M_VERSION, M_SERIAL, S_DN, S_DN_C … (repeated ones
- * with _1, _2 …), I_DN …, V_START, V_END, A_SIG, A_KEY, CERT (PEM), SAN_DNS_0 …, SAN_Email_0 …, SAN_IP_0 ….
- * Values hold no control bytes but the newlines of CERT; single components are UTF-8 with backslashes doubled
- * and control characters as \XX. work is scratch memory (at least twice the size of the certificate plus 4096
- * bytes); what does not fit is left out.
+ * suffix being what follows SSL_CLIENT_ or SSL_SERVER_: M_VERSION, M_SERIAL, V_START, V_END, V_REMAIN (days
+ * from now, unix seconds), A_SIG, A_KEY, S_DN, S_DN_C … (repeated ones with _1, _2 …), I_DN …,
+ * CERT_RFC4523_CEA, SAN_DNS_0 …, SAN_Email_0 …, SAN_IP_0 …, SAN_OTHER_msUPN_0 …, SAN_OTHER_dnsSRV_0 …, CERT
+ * (PEM). Values hold no control bytes but the newlines of CERT; single components are UTF-8 with backslashes
+ * doubled and control characters as \XX. work is scratch memory: of a value that does not fit, or has a
+ * number of more than four digits, the suffix is handed over with NULL. What there is nothing of is not
+ * there.
  */
-void x509_variables(const struct x509_certificate *certificate,
+void x509_variables(const struct x509_certificate *certificate, int64_t now,
 	void (*emit)(void *, const char *, const char *), void *context, char *work, size_t room);
 
 /* PEM text of one certificate, lines of 64, ending in a newline. */

@@ -32,10 +32,15 @@ static void name(struct bytes in)
 	char text[512];
 	for (size_t room = 1; room <= sizeof text; room *= 8) {
 		struct x509_text out = { .at = text, .room = room };
-		x509_name_rfc2253(in, &out);
+		x509_name_text(in, X509_NAME_ASCII, &out);
 		check(strlen(text) == out.n && out.n < room);
 		for (size_t i = 0; i < out.n; i++)
 			check(text[i] >= 32 && text[i] < 127);
+		out = (struct x509_text){ .at = text, .room = room };
+		x509_name_text(in, X509_NAME_UTF8, &out);
+		check(strlen(text) == out.n && out.n < room);
+		if (!out.overflow)
+			check_text(text, out.n);
 		out = (struct x509_text){ .at = text, .room = room };
 		x509_name_short(in, &out);
 		check(strlen(text) == out.n && out.n < room);
@@ -49,7 +54,7 @@ static void variable(void *context, const char *suffix, const char *value)
 	size_t *variables = context;
 	++*variables;
 	check(strlen(suffix) > 3 && strlen(suffix) < 31);
-	if (strcmp(suffix, "CERT") != 0)
+	if (value != NULL && strcmp(suffix, "CERT") != 0)
 		check_text(value, strlen(value));
 }
 
@@ -79,7 +84,7 @@ static void certificate(struct bytes der)
 		size_t room = full ? 2 * der.n + 4096 : 64, variables = 0;
 		char *work = malloc(room);
 		if (work != NULL)
-			x509_variables(&c, variable, &variables, work, room);
+			x509_variables(&c, 0, variable, &variables, work, room);
 		check(work == NULL || variables > 0);
 		free(work);
 	}

@@ -38,11 +38,14 @@ static void rfc2253_as_openssl(void **state)
 	(void)state;
 	for (size_t i = 0; i < CERTIFICATES; i++) {
 		struct x509_list list = certificate(certificates[i]);
-		for (int issuer = 0; issuer < 2; issuer++) {
-			char *wanted = openssl_says(certificates[i], issuer ? "issuer" : "subject"), text[4096];
+		for (int which = 0; which < 4; which++) {
+			static const char *const files[] = { "subject", "issuer", "subject-utf8", "issuer-utf8" };
+			bool issuer = which % 2;
+			enum x509_name_form form = which < 2 ? X509_NAME_ASCII : X509_NAME_UTF8;
+			char *wanted = openssl_says(certificates[i], files[which]), text[4096];
 			struct bytes name = issuer ? list.certificates[0].issuer : list.certificates[0].subject;
 			struct x509_text out = { .at = text, .room = sizeof text };
-			x509_name_rfc2253(name, &out);
+			x509_name_text(name, form, &out);
 			assert_false(out.overflow);
 			assert_string_equal(text, wanted);
 			assert_int_equal(out.n, strlen(wanted));
@@ -51,7 +54,7 @@ static void rfc2253_as_openssl(void **state)
 				char *exact = malloc(room + 1);
 				struct x509_text small = { .at = exact, .room = room };
 				exact[room] = 'x';
-				x509_name_rfc2253(name, &small);
+				x509_name_text(name, form, &small);
 				assert_true(small.overflow);
 				assert_int_equal(exact[room], 'x');
 				if (room > 0)
@@ -144,7 +147,7 @@ static void names_by_hand(void **state)
 		assert_memory_equal(text, "before ", 7);
 		assert_string_equal(text + 7, expected[i].text);
 		out = (struct x509_text){ .at = again, .room = sizeof again };
-		x509_name_rfc2253(name, &out);
+		x509_name_text(name, X509_NAME_ASCII, &out);
 		assert_string_equal(again, expected[i].rfc2253);
 		free(copy);
 	}
@@ -161,6 +164,7 @@ static void remember(void *context, const char *suffix, const char *value)
 {
 	struct found *found = context;
 	assert_true(found->n < 200);
+	assert_non_null(value); /* there is always room here */
 	size_t room = strlen(suffix) + strlen(value) + 2;
 	found->text[found->n] = malloc(room);
 	(void)snprintf(found->text[found->n++], room, "%s=%s", suffix, value);
@@ -187,7 +191,8 @@ static struct found variables(const char *name)
 	struct x509_list list = certificate(name);
 	size_t room = 2 * list.certificates[0].der.n + 4096;
 	char *work = malloc(room);
-	x509_variables(&list.certificates[0], remember, &found, work, room);
+	x509_variables(
+		&list.certificates[0], list.certificates[0].not_after - 86400, remember, &found, work, room);
 	free(work);
 	x509_list_free(&list);
 	return found;
@@ -210,14 +215,17 @@ static void assert_value(const struct found *found, const char *suffix, const ch
 static void variables_as_openssl(void **state)
 {
 	(void)state;
-	static const char *const pair[][2] = { { "S_DN", "subject" }, { "I_DN", "issuer" },
+	static const char *const pair[][2] = { { "S_DN", "subject-utf8" }, { "I_DN", "issuer-utf8" },
 		{ "M_SERIAL", "serial" }, { "V_START", "start" }, { "V_END", "end" }, { "A_SIG", "sig" },
 		{ "A_KEY", "key" } };
 	for (size_t i = 0; i < CERTIFICATES; i++) {
 		struct found found = variables(certificates[i]);
 		for (size_t j = 0; j < sizeof pair / sizeof pair[0]; j++) {
 			char *wanted = openssl_says(certificates[i], pair[j][1]);
-			assert_value(&found, pair[j][0], wanted);
+			if (*wanted != '\0')
+				assert_value(&found, pair[j][0], wanted);
+			else
+				assert_null(value_of(&found, pair[j][0])); /* a name of nothing */
 			free(wanted);
 		}
 		assert_value(&found, "M_VERSION",
@@ -268,6 +276,7 @@ static void variables_of_the_leaf(void **state)
 		{ "SAN_Email_0", "someone@example.org" },
 		{ "SAN_IP_0", "192.0.2.1" },
 		{ "SAN_IP_1", "2001:db8::1" },
+		{ "V_REMAIN", "1" },
 	};
 	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
 		assert_value(&found, expected[i][0], expected[i][1]);
@@ -277,7 +286,158 @@ static void variables_of_the_leaf(void **state)
 	forget(&found);
 }
 
-/* What does not fit is left out, the rest is there. */
+/* ---- by hand ---- */
+
+/* What x509_variables says of a certificate that has nothing but these. The caller forgets. */
+static struct found described(
+	struct bytes serial, struct bytes issuer, struct bytes alternative_names, int64_t left)
+{
+	static char work[4096];
+	struct found found = { .n = 0 };
+	struct x509_certificate certificate = { .version = 3,
+		.serial = serial,
+		.issuer = issuer,
+		.subject = issuer,
+		.alternative_names = alternative_names };
+	certificate.not_after = 1000000000;
+	x509_variables(&certificate, certificate.not_after - left, remember, &found, work, sizeof work);
+	return found;
+}
+
+#define NO_NAME     BYTES("\x30\x00")
+#define CEA(serial) "{ serialNumber " serial ", issuer rdnSequence:\"\" }"
+
+static void serial_numbers(void **state)
+{
+	(void)state;
+	const struct {
+		struct bytes serial;
+		const char *hexadecimal, *assertion;
+	} expected[] = {
+		{ BYTES("\x00"), "00", CEA("0") },
+		{ BYTES("\x0a"), "0A", CEA("10") },
+		{ BYTES("\x00\xff"), "FF", CEA("255") },
+		{ BYTES("\xff"), "-01", CEA("-1") },
+		{ BYTES("\x80"), "-80", CEA("-128") },
+		{ BYTES("\xff\x00"), "-0100", CEA("-256") },
+		{ BYTES("\xfe\xff"), "-0101", CEA("-257") },
+		{ BYTES("\x01\x00\x00\x00\x00\x00\x00\x00\x00"), "010000000000000000", CEA("18446744073709551616") },
+	};
+	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+		struct found found =
+			described(expected[i].serial, (struct bytes)NO_NAME, (struct bytes){ NULL, 0 }, 0);
+		assert_value(&found, "M_SERIAL", expected[i].hexadecimal);
+		assert_value(&found, "CERT_RFC4523_CEA", expected[i].assertion);
+		forget(&found);
+	}
+	/* The longest in decimal, all digits of it: 2^511-1. */
+	unsigned char longest[64];
+	memset(longest, 0xff, sizeof longest);
+	longest[0] = 0x7f;
+	struct found found =
+		described((struct bytes){ longest, 64 }, (struct bytes)NO_NAME, (struct bytes){ NULL, 0 }, 0);
+	assert_value(&found, "CERT_RFC4523_CEA",
+		CEA("670390396497129854978701249910292306373968291029619668886178072186088201503677348840093714908345"
+			"17"
+			"13845015929093243025426876941405973284973216824503042047"));
+	forget(&found);
+}
+
+static void days_left(void **state)
+{
+	(void)state;
+	const struct {
+		int64_t seconds;
+		const char *days;
+	} expected[] = { { 0, "0" }, { -1, "0" }, { -1000000, "0" }, { 86399, "0" }, { 86400, "1" },
+		{ 864000, "10" } };
+	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+		struct found found = described((struct bytes)BYTES("\x01"), (struct bytes)NO_NAME,
+			(struct bytes){ NULL, 0 }, expected[i].seconds);
+		assert_value(&found, "V_REMAIN", expected[i].days);
+		forget(&found);
+	}
+}
+
+/* A quotation mark does not end the string that it stands in. */
+static void assertion_of_a_quoted_issuer(void **state)
+{
+	(void)state;
+	struct found found = described((struct bytes)BYTES("\x01"),
+		(struct bytes)BYTES("\x30\x11\x31\x0f\x30\x0d\x06\x03\x55\x04\x03\x0c\x06"
+							"\" }, \""),
+		(struct bytes){ NULL, 0 }, 0);
+	assert_value(
+		&found, "CERT_RFC4523_CEA", "{ serialNumber 1, issuer rdnSequence:\"CN=\\\"\" }\\, \\\"\"\" }");
+	forget(&found);
+}
+
+static void other_names(void **state)
+{
+	(void)state;
+#define UPN "\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03"
+#define SRV "\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x07"
+	struct found found = described((struct bytes)BYTES("\x01"), (struct bytes)NO_NAME,
+		(struct bytes)BYTES("\xa0\x11" UPN "\xa0\x03\x0c\x01"
+							"a"
+							"\xa0\x11" UPN "\xa0\x03\x16\x01"
+							"b" /* of another kind of string */
+							"\xa0\x0f" SRV "\xa0\x03\x16\x01"
+							"c"
+							"\xa0\x0c" UPN                    /* without a value */
+							"\xa0\x00"                        /* without anything */
+							"\xa0\x10" UPN "\xa0\x02\x0c\x00" /* empty */
+							"\x82\x00"
+							"\xa0\x12" UPN "\xa0\x04\x0c\x02"
+							"\n\0"),
+		0);
+	assert_value(&found, "SAN_OTHER_msUPN_0", "a");
+	assert_value(&found, "SAN_OTHER_msUPN_1", "\\0A\\00");
+	assert_null(value_of(&found, "SAN_OTHER_msUPN_2"));
+	assert_value(&found, "SAN_OTHER_dnsSRV_0", "c");
+	assert_null(value_of(&found, "SAN_DNS_0"));
+	forget(&found);
+}
+
+/* ---- bounds ---- */
+
+static void count_missing(void *context, const char *suffix, const char *value)
+{
+	unsigned *seen = context;
+	if (strncmp(suffix, "SAN_DNS_", 8) != 0)
+		return;
+	seen[value == NULL]++;
+	assert_int_equal(value == NULL, strlen(suffix) > 12);
+}
+
+/* Numbers have four digits; what is beyond them is said to be left out. */
+static void very_many(void **state)
+{
+	(void)state;
+	enum { NAMES = 10003 };
+	static unsigned char names[3 * NAMES];
+	static char work[64];
+	unsigned seen[2] = { 0 };
+	for (size_t i = 0; i < NAMES; i++)
+		memcpy(names + 3 * i, "\x82\x01x", 3);
+	struct x509_certificate certificate = { .issuer = NO_NAME,
+		.subject = NO_NAME,
+		.serial = BYTES("\x01"),
+		.alternative_names = { names, sizeof names } };
+	x509_variables(&certificate, 0, count_missing, seen, work, sizeof work);
+	assert_int_equal(seen[0], 10000);
+	assert_int_equal(seen[1], 3);
+}
+
+static void remember_missing(void *context, const char *suffix, const char *value)
+{
+	if (value != NULL)
+		remember(context, suffix, value);
+	else
+		remember(context, suffix, "<missing>");
+}
+
+/* Of what does not fit it is said that it is missing, the rest is there. */
 static void little_room(void **state)
 {
 	(void)state;
@@ -285,15 +445,36 @@ static void little_room(void **state)
 	for (size_t room = 0; room < 40; room++) {
 		struct found found = { .n = 0 };
 		char *work = malloc(room);
-		x509_variables(&list.certificates[0], remember, &found, work, room);
+		x509_variables(&list.certificates[0], 0, remember_missing, &found, work, room);
 		free(work);
-		assert_null(value_of(&found, "CERT"));
-		assert_int_equal(value_of(&found, "M_VERSION") != NULL, room >= 2);
-		assert_int_equal(value_of(&found, "S_DN_ST") != NULL, room >= 7);
-		assert_int_equal(value_of(&found, "V_END") != NULL, room >= 25);
+		assert_value(&found, "CERT", "<missing>");
+		assert_value(&found, "S_DN", "<missing>");
+		assert_value(&found, "CERT_RFC4523_CEA", "<missing>");
+		assert_value(&found, "M_VERSION", room >= 2 ? "3" : "<missing>");
+		assert_value(&found, "S_DN_ST", room >= 7 ? "Berlin" : "<missing>");
+		assert_int_equal(strcmp(value_of(&found, "V_END"), "<missing>") != 0, room >= 25);
 		forget(&found);
 	}
 	x509_list_free(&list);
+}
+
+/* Doubling in any room: right, or said to be too long, and never a byte beyond it. */
+static void assertion_in_any_room(void **state)
+{
+	(void)state;
+	static unsigned char name[] = "\x30\x10\x31\x0e\x30\x0c\x06\x03\x55\x04\x03\x0c\x05\"\"\"\"\"";
+	static const char whole[] =
+		"{ serialNumber 1, issuer rdnSequence:\"CN=\\\"\"\\\"\"\\\"\"\\\"\"\\\"\"\" }";
+	struct x509_certificate certificate = { .serial = BYTES("\x01"), .subject = NO_NAME };
+	certificate.issuer = (struct bytes){ name, sizeof name - 1 };
+	for (size_t room = 0; room < sizeof whole + 10; room++) {
+		struct found found = { .n = 0 };
+		char *work = malloc(room);
+		x509_variables(&certificate, 0, remember_missing, &found, work, room);
+		free(work);
+		assert_value(&found, "CERT_RFC4523_CEA", room >= sizeof whole ? whole : "<missing>");
+		forget(&found);
+	}
 }
 
 int main(void)
@@ -304,7 +485,13 @@ int main(void)
 		cmocka_unit_test(names_by_hand),
 		cmocka_unit_test(variables_as_openssl),
 		cmocka_unit_test(variables_of_the_leaf),
+		cmocka_unit_test(serial_numbers),
+		cmocka_unit_test(days_left),
+		cmocka_unit_test(assertion_of_a_quoted_issuer),
+		cmocka_unit_test(other_names),
+		cmocka_unit_test(very_many),
 		cmocka_unit_test(little_room),
+		cmocka_unit_test(assertion_in_any_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
