@@ -90,9 +90,11 @@ sub day {
 # ---- names ----
 
 my %types = (CN => '2.5.4.3', C => '2.5.4.6', L => '2.5.4.7', ST => '2.5.4.8', O => '2.5.4.10', OU => '2.5.4.11', DC => '0.9.2342.19200300.100.1.25',
-	serialNumber => '2.5.4.5', mail => '1.2.840.113549.1.9.1');
+	serialNumber => '2.5.4.5', mail => '1.2.840.113549.1.9.1', surname => '2.5.4.4', title => '2.5.4.12', description => '2.5.4.13',
+	givenName => '2.5.4.42', initials => '2.5.4.43', uid => '0.9.2342.19200300.100.1.1', x500uid => '2.5.4.45');
 my %own_string = (C => 'printable', DC => 'ia5', mail => 'ia5');    # else UTF8String
-my %strings = (utf8 => 0x0c, printable => 0x13, teletex => 0x14, ia5 => 0x16, universal => 0x1c, bmp => 0x1e);
+my %strings = (utf8 => 0x0c, numeric => 0x12, printable => 0x13, teletex => 0x14, ia5 => 0x16, visible => 0x1a, general => 0x1b, universal => 0x1c, bmp => 0x1e,
+	bits => 0x03, octets => 0x04, sequence => 0x30);
 
 sub attribute {
 	my ($type, $string, $value) = @{ $_[0] };
