@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Bear;
 use BearTls;
+use Certificates qw(seq integer number octets explicit oid bits);
 use Test::More;
 
 my $root = file('root.pem');
@@ -206,6 +207,58 @@ PERL
 		}
 	}
 	$server->stop;
+};
+
+# ---- certificates of others ----
+
+# A key file with the public half of a certificate, as anybody has it, and the private half of another key.
+sub forged_key {
+	my ($pair, $name) = @_;
+	my ($theirs, $file) = (openssl('x509', '-in', "$pair.pem", '-noout', '-pubkey'), temporary("forged-$name"));
+	my $public = openssl('pkey', '-pubin', '-in', spew("$file.pub", $theirs), '-outform', 'DER');
+	if ($public =~ /\x2a\x86\x48\xce\x3d\x02\x01/) {
+		spew("$file.der", seq(number(1), octets("\x11" x 32), explicit(0, oid('1.2.840.10045.3.1.7')), explicit(1, bits(substr $public, -65))));
+		openssl('ec', '-inform', 'DER', '-in', "$file.der", '-out', "$file.key");
+		return "$file.key";
+	}
+	# Of an RSA key (RFC 8017 A.1.2) everything but modulus and exponent is from another one.
+	my %number = map { my $name = $_; $name => [openssl('rsa', '-in', $_ eq 'own' ? file('root.key') : "$pair.key", '-noout', '-text') =~ /^(?:modulus|privateExponent|prime1|prime2|exponent1|exponent2|coefficient):\n((?:    .*\n)+)/mg] } 'own', 'theirs';
+	my @own = map { pack 'H*', s/[\s:]//gr } @{ $number{own} };
+	my ($modulus) = map { pack 'H*', s/[\s:]//gr } $number{theirs}[0];
+	spew("$file.der", seq(number(0), integer($modulus), number(65537), map { integer($_) } @own[1 .. 6]));
+	openssl('rsa', '-inform', 'DER', '-in', "$file.der", '-out', "$file.key");
+	return "$file.key";
+}
+
+subtest 'a certificate of somebody else' => sub {
+	for my $case (map { my $v = $_; map { [$v, $_] } 'right', 'rsa' } versions()) {
+		my ($v, $kind) = @$case;
+		my $result;
+		my $key = forged_key($is{$kind}, $kind);
+		for my $letter ('-y', '-Y') {
+			my $server = server([$letter], CAFILE => $root, TLS_MAXVERSION => $v);
+			my $present = sub { unlink $marker; return s_client({ in => $request }, $server->{port}, '-cert', "$is{$kind}.pem", '-key', $_[0]) };
+			says($present->("$is{$kind}.key")->{out}, qr/^SSL_PEER_CERT_HASH/m, "$v, $letter, $kind: with its key it is told to prog");
+			$result = $present->($key);
+			is(status_of($server, 2), 98 << 8, "$v, $letter, $kind: with another key: exit code 98");
+			ok(!-e $marker, 'no program starts that could be told');
+			my ($last) = $server->log =~ /.*^(tlsd-io: .*)$/ms;
+			like($last, qr/\Atlsd-io: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: .*signature/, 'in words');
+			like($result->{err}, qr/SSL alert number (51|40)$/m, 'by an alert') or diag($result->{err});
+			$server->stop;
+		}
+		# The other way round: a server with the certificate of another. Clients would export it as SSL_SERVER_.
+		my $pair = $kind eq 'rsa' ? 'server-rsa' : 'server-p256';
+		for my $own (1, 0) {
+			my $server = s_server({ pair => $pair, answers => 1 }, '-rev', $v eq 'TLSv1.2' ? '-tls1_2' : '-tls1_3', $own ? () : ('-key', forged_key(file($pair), $pair)));
+			unlink $marker;
+			$result = run({ env => { CAFILE => $root } }, command('tcpclient'), '127.0.0.1', $server->{port}, command('tlsc'), '-k', 'localhost', 'touch', $marker);
+			is($result->{exit}, $own ? 0 : 98, "$v, $kind: a server " . ($own ? 'with its own certificate' : 'with that of another')) or diag($result->{err});
+			is(-e $marker ? 1 : 0, $own, $own ? 'the program starts' : 'no program starts');
+			like($result->{err}, qr/\Atlsc-io: error: unable to speak TLS to: 127\.0\.0\.1 for pid: \d+: .*signature/, 'in words') unless $own;
+			$server->stop;
+		}
+	}
 };
 
 # ---- variables ----
