@@ -43,4 +43,12 @@ result "$(
 	done
 )" 'titles are those of the files'
 
+# Names as the table of src/chain/environment.c has them; parts of names are listed in one sentence.
+result "$(
+	sed -n '/^static const char \*const read_names/,/^#define/p' src/chain/environment.c | grep -o '"[A-Z][A-Za-z0-9_:]*"' | tr -d '":' |
+		while read -r name; do
+			grep -qE "(^|[ _])$name([ ,_.;]|\$)" doc/man/tls-environ.7 || echo "not in tls-environ(7): $name"
+		done
+)" 'every variable that is removed, or that a report may set, is in tls-environ(7)'
+
 echo "1..$n"
