@@ -1,7 +1,7 @@
 /*
  * starttlsc protocol prog…: brings the server on 6 and 7 to TLS, so that prog can speak the protocol from its
  * beginning and knows nothing of TLS. Under sslclient -y or ucspitlsc it asks for TLS itself; else it stands
- * before tlsc, and regreet after it.
+ * before tlsc, and regreet after it (not with mysql, where prog has to speak before TLS).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,23 +49,42 @@ static _Noreturn void become(char *const *prog, const stralloc *changes)
 		problem.reason ? problem.reason : strerror(problem.errnum));
 }
 
-/* The child becomes prog, and this process stays to give it the greeting. */
-static void give_greeting(struct starttls_greeting *greeting, const char *protocol)
+/* The child becomes prog, and this process stays. */
+static void stay(const struct starttls_relay *relay, const char *protocol)
 {
-	char text[STARTTLS_GREETING_MAX + 2];
-	struct starttls_relay relay = { .relay_input = true, .reading = 6, .writing = 7, .greeting = text };
 	struct starttls_fault fault;
 	bool child;
-	int code;
+	int code = starttls_relay_run(relay, program, &child, &fault);
 
-	memcpy(text, greeting->text, greeting->n);
-	memcpy(text + greeting->n, "\r\n", 2);
-	relay.greeting_n = greeting->n + 2;
-	code = starttls_relay_run(&relay, program, &child, &fault);
 	if (!child)
 		_exit(code);
 	if (code < 0)
 		starttls_die(program, protocol, &fault);
+}
+
+static void give_greeting(const struct starttls_greeting *greeting, const char *protocol)
+{
+	char text[STARTTLS_GREETING_MAX + 2];
+	const struct starttls_relay relay = {
+		.relay_input = true, .reading = 6, .writing = 7, .greeting = text, .greeting_n = greeting->n + 2
+	};
+
+	memcpy(text, greeting->text, greeting->n);
+	memcpy(text + greeting->n, "\r\n", 2);
+	stay(&relay, protocol);
+}
+
+/* The server has greeted. prog is started now, as TLS begins with its answer. */
+static void begin_with_prog(struct starttls_wire *wire, const struct starttls_greeting *greeting,
+	const struct starttls_control *control, const char *protocol)
+{
+	const struct starttls_mysql mysql = { wire, greeting, control };
+	const struct starttls_relay relay = {
+		.relay_input = true, .relay_output = true, .reading = 6, .writing = 7, .mysql = &mysql
+	};
+
+	stay(&relay, protocol);
+	starttls_control_leave(control); /* prog's side: nothing of UCSPI-TLS for it */
 }
 
 int main(int argc, char **argv)
@@ -96,6 +115,8 @@ int main(int argc, char **argv)
 		net_usage(program, "descriptors 6 and 7 must be a connection, as tcpclient makes one", usage);
 	if (!starttls_control_find(&control, &words))
 		net_usage(program, words, usage);
+	if (starttls_client_needs_prog(protocol) && !control.there)
+		net_usage(program, "mysql cannot stand before tlsc: run it by sslclient -y or ucspitlsc", usage);
 
 	wire.deadline = net_now() + (int64_t)options.seconds * 1000;
 	if (!starttls_client_run(protocol, &wire, name, &greeting, &fault))
@@ -108,9 +129,13 @@ int main(int argc, char **argv)
 	}
 	if (!starttls_control_clean(&changes))
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
-	if (!starttls_control_switch(&control, 6, 7, &changes, &fault))
-		starttls_die(program, argv[first], &fault);
-	if (greeting.n)
-		give_greeting(&greeting, argv[first]);
+	if (starttls_client_needs_prog(protocol)) {
+		begin_with_prog(&wire, &greeting, &control, argv[first]);
+	} else {
+		if (!starttls_control_switch(&control, 6, 7, &changes, &fault))
+			starttls_die(program, argv[first], &fault);
+		if (greeting.n)
+			give_greeting(&greeting, argv[first]);
+	}
 	become(argv + first + 1, &changes);
 }

@@ -20,6 +20,7 @@ struct starttls_client {
 	bool greeting_again; /* prog waits for the greeting that has been read */
 	bool lf_ends;        /* lines may end in LF: RFC 1459 servers are known to; the other RFCs demand CRLF */
 	bool wants_peer;     /* the name is the server's */
+	bool needs_prog;     /* mysql: here there is only its greeting */
 	client_function *function; /* a binary protocol: instead of steps */
 };
 
@@ -67,6 +68,7 @@ static const struct starttls_client protocols[] = {
 	{ .name = "cifs", .function = cifs_client },
 	{ .name = "ldap", .function = ldap_client },
 	{ .name = "xmpp", .function = xmpp_client, .wants_peer = true },
+	{ .name = "mysql", .needs_prog = true },
 };
 
 enum { PROTOCOLS = sizeof protocols / sizeof protocols[0] };
@@ -81,12 +83,17 @@ const struct starttls_client *starttls_client(const char *protocol)
 
 const char *starttls_client_names(void)
 {
-	return "smtp, lmtp, pop3, imap, sieve, nntp, ftp, irc, pgsql, cifs, ldap, xmpp";
+	return "smtp, lmtp, pop3, imap, sieve, nntp, ftp, irc, pgsql, cifs, ldap, xmpp, mysql";
 }
 
 bool starttls_client_wants_peer(const struct starttls_client *protocol)
 {
 	return protocol->wants_peer;
+}
+
+bool starttls_client_needs_prog(const struct starttls_client *protocol)
+{
+	return protocol->needs_prog;
 }
 
 /*
@@ -160,6 +167,8 @@ bool starttls_client_run(const struct starttls_client *protocol, struct starttls
 
 	greeting->n = 0;
 	greeting->text[0] = '\0';
+	if (protocol->needs_prog)
+		return mysql_greeting(wire, greeting, fault);
 	if (protocol->function)
 		return protocol->function(wire, name, fault);
 	for (const struct client_step *step = protocol->steps; step < protocol->steps + STEPS_MAX && step->name;

@@ -50,14 +50,20 @@ bool fault_got(
 	return false;
 }
 
-void starttls_die(const char *program, const char *subject, const struct starttls_fault *fault)
+void starttls_say(const char *program, const char *subject, const struct starttls_fault *fault)
 {
 	if (fault->exit_code == EXIT_SYSTEM)
-		net_die(program, EXIT_SYSTEM, fault->step, NULL, strerror(fault->errnum));
-	if (fault->words)
+		net_log(program, ": fatal: unable to ", fault->step, ": ", strerror(fault->errnum), NULL);
+	else if (fault->words)
 		net_log(program, ": error: ", subject, ": step ", fault->step, ": ", fault->words, NULL);
 	else if (fault->expected)
 		net_log(program, ": error: ", subject, ": step ", fault->step, ": expected ", fault->expected,
 			", got: ", fault->shown, NULL);
-	_exit(fault->exit_code); /* without words: somebody else has said it */
+	/* without words: somebody else has said it */
+}
+
+void starttls_die(const char *program, const char *subject, const struct starttls_fault *fault)
+{
+	starttls_say(program, subject, fault);
+	_exit(fault->exit_code);
 }

@@ -114,4 +114,41 @@ typedef bool client_function(struct starttls_wire *wire, const char *name, struc
 server_function pgsql_server, cifs_server;
 client_function pgsql_client, cifs_client, ldap_client, xmpp_client;
 
+/* ---- mysql.c ---- */
+
+enum {
+	MYSQL_HEADER = 4, /* length (3 bytes, the least one first), number */
+	MYSQL_HEAD = MYSQL_HEADER + 32
+};
+
+/* Reads the greeting of a server that offers TLS, as prog is to have it: without that offer. */
+bool mysql_greeting(
+	struct starttls_wire *wire, struct starttls_greeting *greeting, struct starttls_fault *fault);
+
+enum mysql_outcome {
+	MYSQL_TLS,   /* the server's descriptors are cleartext */
+	MYSQL_ENDED, /* prog does not want to talk */
+	MYSQL_FAILED
+};
+
+/*
+ * Greets prog, asks the server for TLS with the flags of its answer, and waits for the handshake. head, the
+ * beginning of that answer, is what has been taken of prog's output. Its first 32 bytes of payload hold
+ * flags, a size and a character set, and no secret.
+ */
+enum mysql_outcome mysql_begin(const struct starttls_mysql *mysql, int from_prog, int to_prog,
+	unsigned char head[MYSQL_HEAD], struct starttls_fault *fault);
+
+/* One direction of the packets between prog and the server after that. */
+struct mysql_numbers {
+	bool active, from_prog;
+	unsigned char header[MYSQL_HEADER - 1];
+	size_t header_n, left; /* bytes; left: of the payload */
+	bool at_first, last;
+};
+
+/* Rewrites the numbers in what is copied, in pieces of any size, as long as the two sides count differently.
+ */
+void mysql_renumber(struct mysql_numbers *numbers, void *bytes, size_t n);
+
 #endif

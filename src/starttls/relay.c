@@ -25,6 +25,7 @@ enum {
 struct flow {
 	int from, to; /* -1: ended */
 	size_t begin, n;
+	struct mysql_numbers numbers;
 	char bytes[ROOM];
 };
 
@@ -162,6 +163,7 @@ static void put_into(struct flow *flow, const char *bytes, size_t n)
 {
 	if (n) /* without, bytes may be NULL */
 		memcpy(flow->bytes + flow->begin + flow->n, bytes, n);
+	mysql_renumber(&flow->numbers, flow->bytes + flow->begin + flow->n, n);
 	flow->n += n;
 }
 
@@ -282,10 +284,12 @@ static void fill(struct flow *flow)
 {
 	ssize_t got = read(flow->from, flow->bytes + flow->begin + flow->n, ROOM - flow->begin - flow->n);
 
-	if (got > 0)
+	if (got > 0) {
+		mysql_renumber(&flow->numbers, flow->bytes + flow->begin + flow->n, (size_t)got);
 		flow->n += (size_t)got;
-	else if (got == 0 || !for_later())
+	} else if (got == 0 || !for_later()) {
 		end_reading(flow);
+	}
 }
 
 static void drain(struct flow *flow)
@@ -359,6 +363,11 @@ static const struct timespec *patience(const struct relay *r, struct timespec *l
 	return left;
 }
 
+static int exit_code_of(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 static int copy(struct relay *r, const sigset_t *while_waiting)
 {
 	for (;;) {
@@ -370,7 +379,7 @@ static int copy(struct relay *r, const sigset_t *while_waiting)
 		n += watch(r, &r->output, p + n);
 		note_end_of_prog(r);
 		if (r->prog_ended && r->output.to < 0)
-			return WIFSIGNALED(r->status) ? 128 + WTERMSIG(r->status) : WEXITSTATUS(r->status);
+			return exit_code_of(r->status);
 		ready = ppoll(p, n, patience(r, &left), while_waiting);
 		if (ready < 0) {
 			if (errno != EINTR)
@@ -402,6 +411,43 @@ static void prepare(struct relay *r)
 		put_into(&r->input, r->plan->greeting, r->plan->greeting_n);
 }
 
+/* Nothing has been copied, and nothing will be: prog sees the end of its connection. Returns the exit code.
+ */
+static int wait_without_tls(const struct relay *r, const struct pipes *p, enum mysql_outcome outcome,
+	const struct starttls_fault *fault)
+{
+	int status;
+
+	if (outcome == MYSQL_FAILED)
+		starttls_say(r->program, "mysql", fault);
+	(void)close(p->input[1]);
+	(void)close(p->output[0]);
+	while (waitpid(r->prog, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_SYSTEM;
+	return outcome == MYSQL_FAILED ? fault->exit_code : exit_code_of(status);
+}
+
+/* Signals end this process meanwhile, as before. -1: TLS is there; else the exit code. */
+static int begin_mysql(
+	struct relay *r, const struct pipes *p, const sigset_t *before, struct starttls_fault *fault)
+{
+	unsigned char head[MYSQL_HEAD];
+	enum mysql_outcome outcome;
+	sigset_t held;
+
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_SETMASK, before, &held) < 0)
+		net_die(r->program, EXIT_SYSTEM, "arrange signals", NULL, strerror(errno));
+	outcome = mysql_begin(r->plan->mysql, p->output[0], p->input[1], head, fault);
+	if (outcome != MYSQL_TLS)
+		return wait_without_tls(r, p, outcome, fault);
+	(void)sigprocmask(SIG_SETMASK, &held, NULL);
+	r->input.numbers = (struct mysql_numbers){ .active = true };
+	r->output.numbers = (struct mysql_numbers){ .active = true, .from_prog = true };
+	put_into(&r->output, (const char *)head, sizeof head);
+	return -1;
+}
+
 int starttls_relay_run(
 	const struct starttls_relay *plan, const char *program, bool *child, struct starttls_fault *fault)
 {
@@ -431,6 +477,11 @@ int starttls_relay_run(
 	*child = false;
 	(void)close(p.input[0]);
 	(void)close(p.output[1]);
+	if (plan->mysql) {
+		int code = begin_mysql(&r, &p, &before, fault);
+		if (code >= 0)
+			return code;
+	}
 	if (!catch_signals(&before) || !arrange_relay(&r, &p)) {
 		(void)kill(r.prog, SIGTERM);
 		net_die(program, EXIT_SYSTEM, "arrange descriptors", NULL, strerror(errno));

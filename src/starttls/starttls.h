@@ -28,9 +28,10 @@ struct starttls_fault {
 };
 
 /*
- * Says "PROGRAM: error: SUBJECT: step STEP: expected X, got: Y" (or WORDS), or "PROGRAM: fatal: unable to …",
- * and ends the process with the exit code of the fault.
+ * Says "PROGRAM: error: SUBJECT: step STEP: expected X, got: Y" (or WORDS), or "PROGRAM: fatal: unable to …";
+ * starttls_die ends the process with the exit code of the fault, too.
  */
+void starttls_say(const char *program, const char *subject, const struct starttls_fault *fault);
 _Noreturn void starttls_die(const char *program, const char *subject, const struct starttls_fault *fault);
 
 /* ---- the connection during a dialogue ---- */
@@ -71,7 +72,7 @@ bool starttls_is_name(const char *text);
 enum { STARTTLS_GREETING_MAX = 512 };
 
 /* A server's greeting: its last line without CRLF, printable ASCII; n 0: the protocol has none that has to be
- * given again. */
+ * given again. Of mysql it is a packet, as prog gets it: TLS is not offered any more. */
 struct starttls_greeting {
 	char text[STARTTLS_GREETING_MAX + 1];
 	size_t n;
@@ -90,6 +91,12 @@ const char *starttls_client_names(void);
 bool starttls_client_run(const struct starttls_client *protocol, struct starttls_wire *wire, const char *name,
 	struct starttls_greeting *greeting, struct starttls_fault *fault);
 bool starttls_client_wants_peer(const struct starttls_client *protocol);
+
+/*
+ * True where what asks for TLS is made of prog's answer to the greeting (mysql): starttls_client_run reads
+ * the greeting only, and the rest is the relay's.
+ */
+bool starttls_client_needs_prog(const struct starttls_client *protocol);
 
 /* ---- the server's side ---- */
 
@@ -148,6 +155,13 @@ bool starttls_control_clean(stralloc *changes);
 
 /* ---- the relay ---- */
 
+/* mysql: the server that has greeted us, and how to ask for TLS when prog has answered. */
+struct starttls_mysql {
+	struct starttls_wire *wire; /* reading and writing are the relay's */
+	const struct starttls_greeting *greeting;
+	const struct starttls_control *control;
+};
+
 struct starttls_relay {
 	/* Input of prog; a direction that is not relayed (relay_input, relay_output) is prog's own. */
 	bool relay_input, relay_output;
@@ -164,6 +178,11 @@ struct starttls_relay {
 	const char *name;   /* ours, for a farewell */
 	unsigned linger_ms; /* once prog has ended: how long its output waits without a byte taken, 0: as long as
 						   it may */
+	/*
+	 * NULL, or: as soon as prog runs it is given this greeting, and the server is brought to TLS with its
+	 * answer; only then is anything copied. Both directions are relayed.
+	 */
+	const struct starttls_mysql *mysql;
 };
 
 /* True if prog has a greeting that must be taken off; not after TLS where the protocol's greeting comes
@@ -177,8 +196,9 @@ bool starttls_server_takes_turns(const struct starttls_server *protocol);
 /*
  * Forks; the child becomes prog, and this process copies until prog has ended and what it wrote is delivered.
  * SIGTERM, SIGHUP and SIGINT sent to this process alone are passed on. Returns prog's exit code, or 128 + n
- * if signal n ended it; the child returns -1 with *fault if it could not prepare, 0 to have prog executed.
- * *child says which of the two it is.
+ * if signal n ended it, or what a fault says that has been said, if mysql has not come to TLS; the child
+ * returns -1 with *fault if it could not prepare, 0 to have prog executed. *child says which of the two it
+ * is.
  */
 int starttls_relay_run(
 	const struct starttls_relay *relay, const char *program, bool *child, struct starttls_fault *fault);
