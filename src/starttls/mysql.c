@@ -216,8 +216,6 @@ void mysql_renumber(struct mysql_numbers *numbers, void *bytes, size_t n)
 				renumber_from_prog(numbers, at);
 			else
 				renumber_to_prog(at);
-			if (numbers->left == 0)
-				numbers->header_n = 0;
 		} else {
 			taken = pass_payload(numbers, at, n);
 		}

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# STARTTLS with real servers and clients: dovecot, PostgreSQL and psql, slapd and ldapsearch, tinyproxy, dante. Each server is started by
-# this test on free ports of loopback, from where package/deps has unpacked it, and ended by its id.
+# STARTTLS with real servers and clients: dovecot, PostgreSQL and psql, slapd and ldapsearch, MariaDB and its client, INN's nnrpd, vsftpd,
+# inspircd, tinyproxy, dante. Each server is started by this test on free ports of loopback, from where package/deps has unpacked it, and ended by its id.
 use strict;
 use warnings;
 use FindBin;
@@ -23,6 +23,9 @@ sub where {
 	}
 	return '';
 }
+
+# Of packages that are unpacked.
+sub libraries { return join ':', grep { -d } glob("$peers/*/usr/lib/*-linux-*"), glob("$peers/*/usr/lib/news"), glob("$peers/*/usr/lib") }
 
 # A port that was free a moment ago, for servers that cannot choose one themselves.
 sub free_port { return IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1)->sockport }
@@ -222,12 +225,11 @@ subtest 'slapd' => sub {
 	my $slapd = where('usr/sbin/slapd') or plan skip_all => 'not there';
 	my $here = temporary('ldap');
 	make_path("$here/db", "$here/run");
-	my @libraries = grep { -d } glob("$peers/*/usr/lib/*-linux-*"), glob("$peers/*/usr/lib");
 	my $modules = -d '/usr/lib/ldap' ? '/usr/lib/ldap' : "$peers/slapd/usr/lib/ldap";
 	spew("$here/conf", join "\n", "modulepath $modules", 'moduleload back_null', "pidfile $here/run/pid",
 		'TLSCertificateFile ' . file('server-p256.pem'), 'TLSCertificateKeyFile ' . file('server-p256.key'), 'TLSCACertificateFile ' . file('root.pem'),
 		'security tls=1', 'database null', 'suffix ""', '');
-	my $server = start_on_port({ env => { LD_LIBRARY_PATH => join ':', @libraries } }, undef, $slapd, '-d', '0', '-f', "$here/conf", '-h', 'ldap://127.0.0.1:%P/');
+	my $server = start_on_port({ env => { LD_LIBRARY_PATH => libraries() } }, undef, $slapd, '-d', '0', '-f', "$here/conf", '-h', 'ldap://127.0.0.1:%P/');
 	ok($server, 'started') or return;
 	# An anonymous bind: 02 01 01 is the first message of prog; BindResponse 61, success; without TLS 13, confidentiality required.
 	my $bind = "\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00";
@@ -250,6 +252,190 @@ subtest 'slapd' => sub {
 		$result = run({}, $ldapsearch, '-H', "ldap://127.0.0.1:$front->{port}", @search);
 		is($result->{exit}, 0, '... and with, through starttlsc') or diag $result->{err} . $front->log;
 	}
+};
+
+# ---- MariaDB ----
+
+subtest 'MariaDB' => sub {
+	my $mariadbd = where('usr/sbin/mariadbd') or plan skip_all => 'not there';
+	my $mariadb = where('usr/bin/mariadb') or plan skip_all => 'no client';
+	(my $share = $mariadbd) =~ s{sbin/mariadbd$}{share/mysql};
+	my $here = temporary('mariadb');
+	make_path("$here/mysql", "$here/tmp");
+	my @mariadbd = ($mariadbd, '--no-defaults', "--lc-messages-dir=$share", "--character-sets-dir=$share/charsets", "--plugin-dir=$here", "--tmpdir=$here/tmp",
+		"--datadir=$here", '--skip-innodb', '--default-storage-engine=Aria', '--skip-name-resolve', $root ? '--user=root' : ());
+	my $tables = join '', "create database if not exists mysql;\nuse mysql;\n",
+		(map { slurp("$share/$_") } qw(mysql_system_tables.sql mysql_performance_tables.sql mysql_system_tables_data.sql)),
+		"flush privileges;\ncreate user u\@'%' identified by 'secret';\ngrant all on *.* to u\@'%';\n";
+	my $result = run({ in => $tables, timeout => 60, env => { LD_LIBRARY_PATH => libraries() } }, @mariadbd, '--bootstrap');
+	is($result->{exit}, 0, 'its tables') or return diag $result->{err};
+	my @listening = (@mariadbd, '--bind-address=127.0.0.1', '--port=%P', "--socket=$here/socket", "--pid-file=$here/pid");
+	my $server = start_on_port({ env => { LD_LIBRARY_PATH => libraries() } }, undef, @listening, '--ssl-cert=' . file('server-p256.pem'),
+		'--ssl-key=' . file('server-p256.key'), '--require-secure-transport=1');
+	ok($server, 'started') or return;
+	my $sql = sub {
+		my ($port, $words, @options) = @_;
+		return run({ timeout => 60 }, $mariadb, '--no-defaults', '-h127.0.0.1', "-P$port", '-uu', '-psecret', '--skip-ssl', '-N', @options, '-e', $words);
+	};
+	my $version = "show status like 'Ssl_version'";
+	like($sql->($server->{port}, $version)->{err}, qr/^ERROR (1045|3159)/m, 'it lets nobody in without TLS');
+	$result = s_client({ timeout => 20 }, $server->{port}, '-starttls', 'mysql', '-no_ign_eof');
+	like($result->{out}, qr/Verify return code: 0/, 'openssl s_client -starttls mysql');
+	my @copy = ('socat', 'STDIO', 'FD:6!!FD:7');
+	my %chain = (
+		'sslclient -y' => [command('sslclient'), '-y', '127.0.0.1', $server->{port}],
+		'ucspitlsc' => [command('tcpclient'), '127.0.0.1', $server->{port}, command('ucspitlsc')],
+	);
+	for my $name (sort keys %chain) {
+		my $front = serve({ env => \%trust }, command('tcpserver'), '-1v', '127.0.0.1', 0, @{ $chain{$name} }, command('starttlsc'), 'mysql', @copy);
+		my $port = $front->{port};
+		$result = $sql->($port, $version);
+		is($result->{out}, "Ssl_version\t" . newest() . "\n", "mariadb without TLS through starttlsc under $name") or diag $result->{err} . $front->log;
+		# Another plugin than that of the account: the server asks for a switch.
+		$result = $sql->($port, $version, '--default-auth=mysql_clear_password');
+		is($result->{out}, "Ssl_version\t" . newest() . "\n", '... with a switch of the plugin') or diag $result->{err};
+		like($sql->($port, $version, '-pwrong')->{err}, qr/^ERROR 1045 .*Access denied/m, '... a wrong password');
+		like($sql->($port, $version, 'no_such_database')->{err}, qr/^ERROR 1049 /m, '... a database that is not there');
+		$result = $sql->($port, join ' union all ', ("select repeat('x', 999999)") x 5);
+		ok($result->{out} eq ('x' x 999999 . "\n") x 5, '... much data') or diag $result->{err};
+		$result = $sql->($port, "select length('" . 'y' x 60000 . "'); select 2; select 3", '--compress');
+		is($result->{out}, "60000\n2\n3\n", '... compressed, and several commands') or diag $result->{err};
+	}
+	my $untrusted = serve({ env => { %trust, CAFILE => file('other-root.pem') } }, command('tcpserver'), '-1v', '127.0.0.1', 0, @{ $chain{'sslclient -y'} },
+		command('starttlsc'), 'mysql', @copy);
+	like($sql->($untrusted->{port}, $version)->{err}, qr/^ERROR 2013 .*Lost connection/m, 'a server that cannot be trusted: mariadb sees the end');
+	ok($untrusted->wait_for_log(qr/(tlsc-io: error: [^\n]*)/), '... and the log has why');
+	$server->stop(20);
+	my $plain = start_on_port({ env => { LD_LIBRARY_PATH => libraries() } }, undef, @listening, '--skip-ssl');
+	ok($plain, 'started without TLS') or return;
+	$result = run({ env => \%trust }, command('sslclient'), '-y', '127.0.0.1', $plain->{port}, command('starttlsc'), 'mysql', 'echo', 'reached');
+	is($result->{exit}, 98, '... exit code');
+	like($result->{err}, qr/^starttlsc: error: mysql: step greeting: the server does not offer TLS$/m, '... words');
+	is($result->{out}, '', '... prog is not reached');
+	$plain->stop(20);
+};
+
+# ---- news ----
+
+subtest 'nnrpd' => sub {
+	my $nnrpd = where('usr/lib/news/bin/nnrpd') or plan skip_all => 'not there';
+	(my $programs = $nnrpd) =~ s{/nnrpd$}{};
+	my $here = temporary('news');
+	make_path(map { "$here/$_" } qw(etc db run spool/overview spool/articles log));
+	my ($certificate, $key, $root_file) = (file('server-p256.pem'), spew("$here/key", slurp(file('server-p256.key'))), file('root.pem'));
+	chmod 0600, $key;    # it takes no other
+	my ($me, $mine) = $root ? ('root', 'root') : ($user, $group);
+	spew("$here/etc/inn.conf", <<END);
+mta: "/bin/true %s"
+organization: test
+ovmethod: tradindexed
+hismethod: hisv6
+pathhost: localhost
+domain: example.test
+fromhost: example.test
+pathnews: "$here"
+pathbin: "$programs"
+pathetc: "$here/etc"
+pathdb: "$here/db"
+pathrun: "$here/run"
+pathtmp: "$here/run"
+pathspool: "$here/spool"
+pathlog: "$here/log"
+runasuser: $me
+runasgroup: $mine
+tlscertfile: "$certificate"
+tlskeyfile: "$key"
+tlscafile: "$root_file"
+END
+	spew("$here/etc/readers.conf", <<'END');
+auth "clear" {
+  hosts: "*"
+  default: "<clear>"
+}
+auth "tls" {
+  hosts: "*"
+  require_encryption: true
+  default: "<tls>"
+}
+access "clear" {
+  users: "<clear>"
+  newsgroups: "!*"
+}
+access "tls" {
+  users: "<tls>"
+  newsgroups: "*"
+  access: R
+}
+END
+	spew("$here/etc/storage.conf", "method tradspool {\n  newsgroups: *\n  class: 0\n}\n");
+	spew("$here/db/active", "example.test 0000000000 0000000001 y\n");
+	spew("$here/db/$_", '') for qw(history newsgroups active.times);
+	my @env = (INNCONF => "$here/etc/inn.conf", LD_LIBRARY_PATH => libraries());
+	run({ env => {@env} }, "$programs/$_") for qw(overchan makehistory);    # empty, as nnrpd wants to open them
+	my $server = serve({ env => {@env} }, command('tcpserver'), '-1v', '127.0.0.1', 0, $nnrpd);
+	my $clear = ask($server->{port}, "CAPABILITIES\r\nLIST\r\nQUIT\r\n");
+	like($clear, qr/\A20[01] .*^STARTTLS\r\n/ms, 'it offers TLS') or return diag $server->log;
+	unlike($clear, qr/^example\.test /m, '... and shows its groups to nobody without');
+	# After TLS it does not offer it any more.
+	both_ways('nntp', 'nntp', $server->{port}, qr/\A20[01] [^\n]*\n101 (?:(?!STARTTLS).)*^example\.test \d+ \d+ y\r\n\.\r\n205 /ms,
+		$ask->('CAPABILITIES\r\nLIST\r\nQUIT\r\n'));
+};
+
+# ---- FTP, its control connection ----
+
+subtest 'vsftpd' => sub {
+	my $vsftpd = where('usr/sbin/vsftpd') or plan skip_all => 'not there';
+	plan skip_all => 'it has to be root' unless $root;
+	my $here = temporary('ftp');
+	make_path("$here/empty");
+	spew("$here/conf", join "\n", 'listen=NO', 'background=NO', 'anonymous_enable=YES', 'ftp_username=nobody', 'nopriv_user=nobody',
+		"secure_chroot_dir=$here/empty", 'seccomp_sandbox=NO', 'ssl_enable=YES', 'allow_anon_ssl=YES', 'force_anon_logins_ssl=YES',
+		'rsa_cert_file=' . file('server-rsa.pem'), 'rsa_private_key_file=' . file('server-rsa.key'), 'xferlog_enable=NO', '');
+	my $server = serve({}, command('tcpserver'), '-1v', '127.0.0.1', 0, $vsftpd, "$here/conf");
+	like(ask($server->{port}, "USER anonymous\r\nQUIT\r\n"), qr/\A220 .*^530 .*encryption/ms, 'it wants TLS') or diag $server->log;
+	both_ways('ftp', 'ftp', $server->{port}, qr/\A220 [^\n]*\n.*^331 .*^221 /ms, $ask->('FEAT\r\nUSER anonymous\r\nQUIT\r\n'));
+};
+
+# ---- IRC ----
+
+subtest 'inspircd' => sub {
+	my $inspircd = where('usr/sbin/inspircd') or plan skip_all => 'not there';
+	(my $modules = $inspircd) =~ s{sbin/inspircd$}{lib/inspircd/modules};
+	plan skip_all => 'without STARTTLS, as version 4 is' unless -e "$modules/m_starttls.so" && -e "$modules/m_ssl_gnutls.so";
+	my $here = temporary('irc');
+	mkdir $here, 0755;
+	my ($certificate, $key) = (file('server-p256.pem'), file('server-p256.key'));
+	my $conf = sub {
+		my ($port) = @_;
+		spew("$here/conf", <<END);
+<server name="irc.example.test" description="test" network="test" id="00A">
+<admin name="me" nick="me" email="me\@example.test">
+<path configdir="$here" datadir="$here" logdir="$here" runtimedir="$here" moduledir="$modules">
+<pid file="$here/pid">
+<bind address="127.0.0.1" port="$port" type="clients">
+<connect allow="*" timeout="20" usednsbl="no" resolvehostnames="no" useident="no">
+<module name="ssl_gnutls">
+<module name="starttls">
+<module name="sslinfo">
+<sslprofile name="ours" provider="gnutls" certfile="$certificate" keyfile="$key" hash="sha256">
+<starttls provider="ours">
+END
+	};
+	my $server = start_on_port({ env => { LD_LIBRARY_PATH => libraries() } }, $conf, $inspircd, '--nofork', $root ? '--runasroot' : (), "--config=$here/conf");
+	ok($server, 'started') or return;
+	my @prog = ('perl', '-e', <<'END');
+open my $in, '<&=', 6; open my $out, '>&=', 7; $| = 1;
+syswrite $out, "NICK me\r\nUSER me 0 * :me\r\n";
+while (<$in>) {
+	print;
+	if (/^PING (\S+)/) { syswrite $out, "PONG $1\r\n" }
+	elsif (/ 001 /) { syswrite $out, "WHOIS me\r\n" }
+	elsif (/ 318 /) { syswrite $out, "QUIT\r\n" }
+}
+END
+	like(run({ timeout => 20 }, command('tcpclient'), '127.0.0.1', $server->{port}, @prog)->{out}, qr/ 001 (?:(?! 671 ).)* 318 /s, 'in clear');
+	both_ways('irc', 'irc', $server->{port}, qr/ 001 .* 671 me me :is using a secure connection\r\n.* 318 /s, @prog);
+	$server->stop;
 };
 
 # ---- proxies ----
