@@ -613,7 +613,7 @@ subtest 'the guide' => sub {
 	mkdir $here;
 	my %script;
 	while ($guide =~ /\n\n`([a-z0-9-]+)`(?:(?!\n\n`[a-z]).)*?\n```sh\n(.*?)^```$/msg) { $script{$1} = $2 }
-	is(join(' ', sort keys %script), 'deliver expiry imap local-imap pop3 postgresql send send-by-proxy smtp smtp-mailfront submission', 'its scripts');
+	is(join(' ', sort keys %script), 'deliver expiry imap local-imap local-mysql pop3 postgresql send send-by-proxy smtp smtp-mailfront submission', 'its scripts');
 	my $write = sub {
 		my ($name, @changes) = @_;
 		my $text = $script{$name};
@@ -664,6 +664,17 @@ subtest 'the guide' => sub {
 	my $imap = serve({ env => \%env }, $write->('imap', 'TCP4:127.0.0.1:1143', "TCP4:127.0.0.1:$imapd->{port}"));
 	my $local = serve({ env => \%env }, $write->('local-imap', 'imap.example.org 143', "localhost $imap->{port}"));
 	like(ask($local->{port}, "a LOGIN\r\nb LOGOUT\r\n"), qr/\A\* OK [^\r]*\r\n\* OK heard a LOGIN\r\n\* OK bye\r\n\z/, 'local-imap through imap') or diag $imap->log;
+	# Greeting, the request, and in TLS the answer, to which it says OK under the next number.
+	my ($greeting, $answer) = ("\x13\0\0\0\x0ax\0" . "\xff" x 16, "\x20\0\0\1\x04\xa2" . "\0" x 30);
+	my $mysqld = sslserver({ pair => 'server-p256' }, ['-n'], 'perl', '-MPOSIX', '-e', 'sub take { my ($all, $piece) = (""); while (length $all < 36) '
+		. '{ POSIX::read(0, $piece, 36 - length $all) > 0 or exit 1; $all .= $piece } return ord substr $all, 3 } sub say { POSIX::write(1, $_[0], length $_[0]) } '
+		. 'say(pack "H*", shift); take(); POSIX::write($ENV{SSLCTLFD}, "y", 1); dup2($ENV{SSLREADFD}, 0); dup2($ENV{SSLWRITEFD}, 1); '
+		. 'say(pack "C4x2vv C", 7, 0, 0, 1 + take(), 2, 0, 0)', unpack 'H*', $greeting);
+	my $local_mysql = serve({ env => \%env }, $write->('local-mysql', 'db.example.org 3306', "localhost $mysqld->{port}"));
+	my $client = connect_to($local_mysql->{port});
+	read_line($client);    # the one 0x0a of the greeting
+	syswrite $client, $answer;
+	like(read_all($client), qr/\Ax\0.{14}\xf7\xff\x07\0\0\x02/s, 'local-mysql') or diag $local_mysql->log;
 	my $echo = serve({}, command('tcpserver'), '-1', '127.0.0.1', 0, 'cat');
 	my $postgresql = serve({ env => \%env }, $write->('postgresql', 'TCP4:127.0.0.1:5433', "TCP4:127.0.0.1:$echo->{port}"));
 	$result = s_client({ in => "a startup message\n", timeout => 20, }, $postgresql->{port}, '-starttls', 'postgres', '-no_ign_eof');
