@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Mail with real software: mailfront with its plugin for UCSPI-TLS behind sslserver -n and ucspitlsd, receiving from swaks, msmtp, curl, openssl
 # s_client and a client of ours behind sslclient -y; its POP3 and IMAP fronts, read by fetchmail and curl, with TLS at once and by
-# STARTTLS. What was sent is what arrives, and a session without TLS has the same bytes as without us.
+# STARTTLS; client certificates where the senders can present them. What was sent is what arrives, and a session without TLS has the same bytes as without us.
 use strict;
 use warnings;
 use FindBin;
@@ -45,7 +45,7 @@ my @kinds = ('sslserver -n', 'ucspitlsd');
 sub serving {
 	my ($kind, $env, @prog) = @_;
 	$env = { %{ pair('server-rsa') }, QUEUEDIR => $queue, PROTO => undef, SMTPGREETING => "mx.$domain", %$env };
-	return serve({ env => $env }, command('tcpserver'), '-1v', '-l', $domain, '127.0.0.1', 0, command('ucspitlsd'), @prog) if $kind eq 'ucspitlsd';
+	return serve({ env => $env }, command('tcpserver'), '-1v', '-l', $domain, '127.0.0.1', 0, command('ucspitlsd'), split(/ /, $1), @prog) if $kind =~ /^ucspitlsd ?(.*)/;
 	return serve({ env => $env }, command('tcpserver'), '-1v', '-l', $domain, '127.0.0.1', 0, @prog) if $kind eq 'tcpserver';
 	return serve({ env => $env }, command('sslserver'), '-1v' . ($kind eq 'sslserver -n' ? 'n' : ''), '-l', $domain, '127.0.0.1', 0, @prog);
 }
@@ -187,6 +187,57 @@ for my $kind (@kinds) {
 		};
 	}
 	ok($server->wait_for_log(qr/status: 0\/40.*\n\z/, 10), "$kind: nothing is left over");
+	$server->stop;
+}
+
+# ---- client certificates ----
+
+# How each sender presents a pair: what goes behind its command line, or into its environment.
+my %presents = (
+	'swaks' => sub { ('--tls-cert', "$_[0].pem", '--tls-key', "$_[0].key") },
+	'msmtp' => sub { ("--tls-cert-file=$_[0].pem", "--tls-key-file=$_[0].key") },
+	'curl' => sub { ('--cert', "$_[0].pem", '--key', "$_[0].key") },
+	'openssl s_client' => sub { ('-cert', "$_[0].pem", '-key', "$_[0].key") },
+);
+
+# Whether a message came, and how the connection ended.
+sub sent_with {
+	my ($server, $sender, $pair) = @_;
+	my ($name, undef, undef, $command) = @$sender;
+	my @more = $pair && $presents{$name} ? $presents{$name}->($pair) : ();
+	my %ours = $pair && !@more ? (CERTFILE => "$pair.pem", KEYFILE => "$pair.key") : ();
+	my @command = $command->($server->{port});
+	@command = map { ($_, $_ eq command('ucspitlsc') && %ours ? '-y' : ()) } @command;
+	my $result = run({ timeout => 30, env => { CAFILE => $root, %ours } }, @command, @more);
+	return (scalar(messages()), ended($server), $result);
+}
+
+(my $client_pair = file('client.pem')) =~ s/\.pem$//;
+(my $unknown_pair = file('unknown.pem')) =~ s/\.pem$//;
+for my $letter ('-y', '-Y') {
+	my $server = serving("ucspitlsd $letter", { UCSPITLS => '', CAFILE => $root }, @smtp);
+	for my $sender (@senders) {
+		my ($name, $needs) = @$sender;
+		SKIP: {
+			skip "no $needs", 1 if $needs && !$path{$needs};
+			subtest "ucspitlsd $letter, mailfront: client certificates of $name" => sub {
+				my ($came, $status, $result) = sent_with($server, $sender, $client_pair);
+				is($came, 1, 'one that is trusted: a message') or diag($result->{out}, $result->{err}, $server->log);
+				is($status, 0, '... end of the connection');
+				($came, $status) = sent_with($server, $sender, undef);
+				my @none = $letter eq '-y' ? (0, 98) : (1, 0);
+				is("$came $status", "@none", 'none');
+				my $before = length $server->log;
+				($came, $status) = sent_with($server, $sender, $unknown_pair);
+				# On GnuTLS msmtp chooses by the names of authorities: it keeps this one to itself.
+				return is("$came $status", "@none", 'one that is not trusted: the client does not present it') if $name eq 'msmtp';
+				is("$came $status", '0 98', 'one that is not trusted');
+				like(substr($server->log, $before), qr/^tlsd-io: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: certificate is not from a trusted authority$/m, '... in the log');
+			};
+		}
+	}
+	like($server->log, qr/^tlsd-io: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: .*no.*certificate/m, "$letter: in the log") if $letter eq '-y';
+	ok($server->wait_for_log(qr/status: 0\/40.*\n\z/, 10), "ucspitlsd $letter: nothing is left over");
 	$server->stop;
 }
 

@@ -166,11 +166,12 @@ my %go_ahead = (
 );
 
 subtest 'plaintext behind STARTTLS' => sub {
-	for my $protocol (@all) {
-		my $server = behind($protocol, [], 'sh', '-c', 'echo prog was reached >&2');
+	for my $case (map({ [$_] } @all), map { [$_, '-o'] } grep { !/sieve|cifs/ } @all) {
+		my ($protocol, @letters) = @$case;
+		my $server = behind($protocol, \@letters, 'sh', '-c', 'echo prog was reached >&2');
 		my $answers = said($server, "$protocols{$protocol}{ask}QUIT injected\r\nx LOGOUT\r\n");
 		my $log = $server->wait_for_log(qr/(tlsd-io: error: unable to speak TLS from[^\n]*)/);
-		ok($log, "$protocol: TLS fails: " . ($log || $server->log));
+		ok($log, "@$case: TLS fails: " . ($log || $server->log));
 		ok($server->wait_for_log(qr/(end(ed by)? \d+ status)/), '... the connection ends');
 		unlike($server->log, qr/prog was reached/, '... and prog never starts');
 		like($answers, qr/$go_ahead{$protocol}(?:\x15\x03.\0\x02..)?\z/s, '... nor does anybody answer, but with an alert');
