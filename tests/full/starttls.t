@@ -421,7 +421,9 @@ subtest 'inspircd' => sub {
 <starttls provider="ours">
 END
 	};
-	my $server = start_on_port({ env => { LD_LIBRARY_PATH => libraries() } }, $conf, $inspircd, '--nofork', $root ? '--runasroot' : (), "--config=$here/conf");
+	# Unpacked, it may dump core when it ends: that has to stay out of the tree.
+	my $server = start_on_port({ before => sub { chdir $here }, env => { LD_LIBRARY_PATH => libraries() } }, $conf, 'sh', '-c', 'ulimit -c 0; exec "$@"', 'sh',
+		$inspircd, '--nofork', $root ? '--runasroot' : (), "--config=$here/conf");
 	ok($server, 'started') or return;
 	my @prog = ('perl', '-e', <<'END');
 open my $in, '<&=', 6; open my $out, '>&=', 7; $| = 1;
