@@ -47,7 +47,7 @@ sub serving {
 	$env = { %{ pair('server-rsa') }, QUEUEDIR => $queue, PROTO => undef, SMTPGREETING => "mx.$domain", %$env };
 	return serve({ env => $env }, command('tcpserver'), '-1v', '-l', $domain, '127.0.0.1', 0, command('ucspitlsd'), split(/ /, $1), @prog) if $kind =~ /^ucspitlsd ?(.*)/;
 	return serve({ env => $env }, command('tcpserver'), '-1v', '-l', $domain, '127.0.0.1', 0, @prog) if $kind eq 'tcpserver';
-	return serve({ env => $env }, command('sslserver'), '-1v' . ($kind eq 'sslserver -n' ? 'n' : ''), '-l', $domain, '127.0.0.1', 0, @prog);
+	return serve({ env => $env }, command('sslserver'), '-1v' . ($kind =~ /^sslserver -(.*)/ ? $1 : ''), '-l', $domain, '127.0.0.1', 0, @prog);
 }
 
 # The exit code of the next connection.
@@ -214,18 +214,20 @@ sub sent_with {
 
 (my $client_pair = file('client.pem')) =~ s/\.pem$//;
 (my $unknown_pair = file('unknown.pem')) =~ s/\.pem$//;
-for my $letter ('-y', '-Y') {
-	my $server = serving("ucspitlsd $letter", { UCSPITLS => '', CAFILE => $root }, @smtp);
+# Which programs demand one (1), and which only ask for it.
+for my $case (['ucspitlsd -y', 1], ['ucspitlsd -Y', 0], ['sslserver -nm', 1]) {
+	my ($kind, $demanded) = @$case;
+	my $server = serving($kind, { UCSPITLS => '', CAFILE => $root }, @smtp);
 	for my $sender (@senders) {
 		my ($name, $needs) = @$sender;
 		SKIP: {
 			skip "no $needs", 1 if $needs && !$path{$needs};
-			subtest "ucspitlsd $letter, mailfront: client certificates of $name" => sub {
+			subtest "$kind, mailfront: client certificates of $name" => sub {
 				my ($came, $status, $result) = sent_with($server, $sender, $client_pair);
 				is($came, 1, 'one that is trusted: a message') or diag($result->{out}, $result->{err}, $server->log);
 				is($status, 0, '... end of the connection');
 				($came, $status) = sent_with($server, $sender, undef);
-				my @none = $letter eq '-y' ? (0, 98) : (1, 0);
+				my @none = $demanded ? (0, 98) : (1, 0);
 				is("$came $status", "@none", 'none');
 				my $before = length $server->log;
 				($came, $status) = sent_with($server, $sender, $unknown_pair);
@@ -236,8 +238,8 @@ for my $letter ('-y', '-Y') {
 			};
 		}
 	}
-	like($server->log, qr/^tlsd-io: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: .*no.*certificate/m, "$letter: in the log") if $letter eq '-y';
-	ok($server->wait_for_log(qr/status: 0\/40.*\n\z/, 10), "ucspitlsd $letter: nothing is left over");
+	like($server->log, qr/^tlsd-io: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: .*no.*certificate/m, "$kind: in the log") if $demanded;
+	ok($server->wait_for_log(qr/status: 0\/40.*\n\z/, 10), "$kind: nothing is left over");
 	$server->stop;
 }
 
