@@ -60,6 +60,48 @@ subtest 'addresses are no names' => sub {
 	$server->stop;
 };
 
+subtest 'an RSA and an EC key side by side' => sub {
+	my $both = temporary('both');
+	for my $ending ('pem', 'key') { spew("$both.$ending", join "text between\n", map { slurp(file("$_.$ending")) } 'server-rsa', 'via-p256', $ending eq 'pem' ? 'intermediate' : ()) }
+	spew("$both-one-file.pem", slurp("$both.key") . slurp("$both.pem"));
+	my $kind = sub {
+		my ($server, @arguments) = @_;
+		my $result = s_client({ in => '' }, $server->{port}, '-servername', 'name.test', @arguments);
+		return 'alert ' . ($result->{err} =~ /alert number (\d+)/ ? $1 : $result->{err}) unless $result->{out} =~ /^<name\.test>$/m;
+		my ($certificate) = $result->{out} =~ /(-----BEGIN.*?-----END[^\n]*\n)/s;
+		return run({ in => $certificate }, 'openssl', 'x509', '-noout', '-text')->{out} =~ /Public Key Algorithm: rsa/ ? 'RSA' : 'EC';
+	};
+	for my $case (['two files', { CERTFILE => "$both.pem", KEYFILE => "$both.key" }], ['one file', { CERTFILE => "$both-one-file.pem", KEYFILE => '' }],
+		['by name', { %{ pair('self-signed') }, 'CERTFILE:name.test' => "$both.pem", 'KEYFILE:name.test' => "$both.key" }]) {
+		my ($words, $env) = @$case;
+		my $server = sslserver({ env => $env }, [], @show);
+		is($kind->($server, '-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'), 'RSA', "$words: a client that can only do RSA");
+		is($kind->($server, '-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-GCM-SHA256'), 'EC', 'one that can only do EC');
+		is($kind->($server, '-tls1_2', '-sigalgs', 'RSA+SHA256'), 'RSA', 'by the signatures that it takes: RSA');
+		is($kind->($server, '-tls1_2', '-sigalgs', 'ECDSA+SHA256'), 'EC', 'EC');
+		like($kind->($server, '-tls1_2'), qr/^(RSA|EC)$/, 'either');
+		if (newest() eq 'TLSv1.3') {
+			is($kind->($server, '-sigalgs', 'rsa_pss_rsae_sha256:RSA+SHA256', '-tls1_3'), 'RSA', 'TLS 1.3: RSA');
+			is($kind->($server, '-sigalgs', 'ECDSA+SHA256:RSA+SHA256', '-tls1_3'), 'EC', 'TLS 1.3: EC');
+		}
+		$server->stop;
+	}
+	# Clients, too, and prog is told which one it was.
+	for my $case (['RSA+SHA256', 'rsaEncryption', '-tls1_2'], ['ECDSA+SHA256', 'id-ecPublicKey', '-tls1_2'],
+		newest() eq 'TLSv1.3' ? (['rsa_pss_rsae_sha256', 'rsaEncryption', '-tls1_3'], ['ECDSA+SHA256:RSA+SHA256', 'id-ecPublicKey', '-tls1_3']) : ()) {
+		my $server = s_server({ answers => 1 }, '-Verify', '3', '-CAfile', file('root.pem'), $case->[2], '-client_sigalgs', $case->[0], '-rev');
+		my $result = sslclient({ env => { CERTFILE => "$both.pem", KEYFILE => "$both.key" } }, ['-sRH', 'localhost'], $server->{port}, 'sh', '-c', 'echo "$SSL_CLIENT_A_KEY"; echo x >&7; read line <&6; echo "$line"');
+		is($result->{out}, "$case->[1]\nx\n", "clients: $case->[0]") or diag $result->{err}, $server->log;
+		$server->stop;
+	}
+	for my $case ([spew("$both-twice.key", slurp(file('server-p256.key')) . slurp(file('server-p384.key'))), "two EC keys in $both-twice.key: one of a kind can be used"],
+		[spew("$both-other.key", slurp(file('server-p256.key')) . slurp(file('root.key'))), "key $both-other.key does not belong to a certificate in @{[file('via-p256-chain.pem')]}"]) {
+		my $result = run({ env => { CERTFILE => file('via-p256-chain.pem'), KEYFILE => $case->[0] } }, command(io_program('tlsd-io')), '-C', '0', '1');
+		is($result->{exit}, 96, 'exit 96');
+		is($result->{err}, "tlsd-io: fatal: $case->[1]\n", 'in words');
+	}
+};
+
 subtest 'levels' => sub {
 	my %env = named('a.test' => $is{'a.test'});
 	for my $case (['TLS_SNI=0', { TLS_SNI => 0 }, [], 'localhost', 'localhost', 'localhost'], ['TLS_SNI=1', { TLS_SNI => 1 }, [], 'a.test', 'localhost', 'localhost'],

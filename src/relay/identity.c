@@ -1,7 +1,7 @@
 /*
- * An identity: a certificate chain and the private key of its leaf, from the files that the environment or a
- * folder of server names gives. The leaf is the certificate that belongs to the key, wherever it stands in
- * the file; the others follow it in the order that RFC 5246 7.4.2 asks for.
+ * An identity: a certificate chain and the private key of its leaf, or one of each kind of key, from the files
+ * that the environment or a folder of server names gives. The leaf is the certificate that belongs to the key,
+ * wherever it stands in the file; the others follow it in the order that RFC 5246 7.4.2 asks for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -120,35 +120,60 @@ static bool read_certificates(
 		   unable(problem, "certificate", files->certificate, &why);
 }
 
-static bool read_key(struct relay_identity *identity, const struct identity_files *files, bool check,
+/* A second key of the same kind could never be chosen: more likely somebody meant another file. */
+static bool is_first_of_kind(const struct relay_identity *identity, enum x509_key_kind kind)
+{
+	for (size_t i = 0; i < identity->n; i++)
+		if (identity->pairs[i].key.kind == kind)
+			return false;
+	return true;
+}
+
+static bool add_pair(struct relay_identity *identity, const struct x509_private_key *key,
+	const struct identity_files *files, bool check, struct relay_problem *problem)
+{
+	struct relay_pair *pair = &identity->pairs[identity->n];
+	const struct x509_certificate *leaf;
+
+	if (!is_first_of_kind(identity, key->kind))
+		return configuration_refuse(problem, "two %s keys in %.400s: one of a kind can be used",
+			key->kind == X509_KEY_RSA ? "RSA" : "EC", files->key);
+	leaf = find_leaf(&identity->certificates, key, check);
+	if (!leaf)
+		return configuration_refuse(
+			problem, "key %.300s does not belong to a certificate in %.300s", files->key, files->certificate);
+	pair->key = *key;
+	order_chain(&identity->certificates, leaf, pair);
+	identity->n++;
+	return true;
+}
+
+/* One key, or one of each kind side by side, each with its certificate. */
+static bool read_keys(struct relay_identity *identity, const struct identity_files *files, bool check,
 	struct relay_problem *problem)
 {
 	struct x509_password password = { .with = &engine_decryption };
-	struct relay_pair *pair = &identity->pairs[0];
-	const struct x509_certificate *leaf;
+	struct x509_private_key key;
 	struct x509_problem why;
+	size_t offset = 0;
+	int found;
 
 	identity->key_text = read_text(files, files->key, X509_KEY_FILE_MAX, &identity->key_text_n, &why);
 	if (!identity->key_text)
 		return unable_to_open_key(problem, files, &why);
 	if (files->password)
 		password.text = *files->password;
-	if (!x509_read_private_key(
-			identity->key_text, identity->key_text_n, files->password ? &password : NULL, &pair->key, &why))
-		return unable(problem, "key", files->key, &why);
-	leaf = find_leaf(&identity->certificates, &pair->key, check);
-	if (!leaf)
-		return configuration_refuse(
-			problem, "key %.300s does not belong to a certificate in %.300s", files->key, files->certificate);
-	order_chain(&identity->certificates, leaf, pair);
-	identity->n = 1;
-	return true;
+	while ((found = x509_next_private_key(identity->key_text, identity->key_text_n, &offset,
+				files->password ? &password : NULL, &key, &why)) > 0)
+		if (!add_pair(identity, &key, files, check, problem))
+			return false;
+	return (found == 0 && identity->n) || unable(problem, "key", files->key, &why);
 }
 
 bool identity_load(struct relay_identity *identity, const struct identity_files *files, bool check,
 	struct relay_problem *problem)
 {
-	return read_certificates(identity, files, problem) && read_key(identity, files, check, problem);
+	return read_certificates(identity, files, problem) && read_keys(identity, files, check, problem);
 }
 
 bool identity_load_own(

@@ -248,31 +248,42 @@ static const char *pem_key(unsigned char *text, const struct pem_block *block,
 	return other_kind;
 }
 
-static const char *find_key(unsigned char *text, size_t n, const struct x509_password *password,
-	struct x509_private_key *key, struct x509_problem *problem)
+static const char none[] = "no private key in it";
+
+/* NULL, or the words of the refusal; none is said where there is no further key. */
+static const char *find_key(unsigned char *text, size_t n, size_t *offset,
+	const struct x509_password *password, struct x509_private_key *key, struct x509_problem *problem)
 {
 	struct bytes in = { text, n }, content;
-	if (der_take(&in, DER_SEQUENCE, &content) && in.n == 0)
+	if (*offset == 0 && der_take(&in, DER_SEQUENCE, &content) && in.n == 0) {
+		*offset = n;
 		return der_key(text, n, password, key);
+	}
 	struct pem_block block;
-	size_t offset = 0;
 	int found;
-	while ((found = pem_next(text, n, &offset, &block, problem)) > 0)
+	while ((found = pem_next(text, n, offset, &block, problem)) > 0)
 		if (is_private_key(&block))
 			return pem_key(text, &block, password, key);
-	return found < 0 ? problem->reason : "no private key in it";
+	return found < 0 ? problem->reason : none;
+}
+
+int x509_next_private_key(unsigned char *text, size_t n, size_t *offset, const struct x509_password *password,
+	struct x509_private_key *key, struct x509_problem *problem)
+{
+	*key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
+	const char *bad = find_key(text, n, offset, password, key, problem);
+	if (bad == NULL)
+		return 1;
+	*key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
+	*problem = (struct x509_problem){ .reason = bad };
+	return bad == none ? 0 : -1;
 }
 
 bool x509_read_private_key(unsigned char *text, size_t n, const struct x509_password *password,
 	struct x509_private_key *key, struct x509_problem *problem)
 {
-	*key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
-	const char *bad = find_key(text, n, password, key, problem);
-	if (bad == NULL)
-		return true;
-	*key = (struct x509_private_key){ .kind = X509_KEY_OTHER };
-	*problem = (struct x509_problem){ .reason = bad };
-	return false;
+	size_t offset = 0;
+	return x509_next_private_key(text, n, &offset, password, key, problem) > 0;
 }
 
 bool x509_key_matches(

@@ -276,7 +276,7 @@ struct x509_password {
 };
 
 /*
- * Finds and reads the private key in text, which is overwritten: PEM (PKCS#1 "RSA PRIVATE KEY", SEC1 "EC
+ * Finds and reads the first private key in text, which is overwritten: PEM (PKCS#1 "RSA PRIVATE KEY", SEC1 "EC
  * PRIVATE KEY", PKCS#8 "PRIVATE KEY", with other blocks around it) or one of the three in DER. Sizes are
  * bounded (RSA to 4096 bits, which is BearSSL's limit, exactly two primes). *key borrows from text; wipe text
  * when done.
@@ -287,6 +287,13 @@ struct x509_password {
  * looked at for a key that is not encrypted.
  */
 bool x509_read_private_key(unsigned char *text, size_t n, const struct x509_password *password,
+	struct x509_private_key *key, struct x509_problem *problem);
+
+/*
+ * The same for files with several keys in PEM: reads the next one from *offset on, 0 at first, and leaves the
+ * offset behind it. 1: *key; 0: there is no further one; -1: *problem.
+ */
+int x509_next_private_key(unsigned char *text, size_t n, size_t *offset, const struct x509_password *password,
 	struct x509_private_key *key, struct x509_problem *problem);
 
 /*

@@ -69,25 +69,28 @@ static void inside(struct bytes part)
 		in_text(part.at, part.n);
 }
 
-static void read_key(const uint8_t *input, size_t n, const struct x509_password *password)
+static void read_keys(const uint8_t *input, size_t n, const struct x509_password *password)
 {
 	unsigned char *text = malloc(n > 0 ? n : 1);
 	struct x509_private_key key;
 	struct x509_problem problem = { NULL, 0 };
+	size_t offset = 0, before = 0;
+	int found;
 	check(text != NULL);
 	if (n > 0)
 		memcpy(text, input, n);
 	text_at = text;
 	text_n = n;
-	if (x509_read_private_key(text, n, password, &key, &problem)) {
+	while ((found = x509_next_private_key(text, n, &offset, password, &key, &problem)) > 0) {
 		const struct bytes parts[] = { key.n, key.e, key.p, key.q, key.dp, key.dq, key.qi, key.x, key.point };
 		for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 			inside(parts[i]);
 		check(key.kind == X509_KEY_RSA ? key.n.n <= 512 && key.p.n <= 260 && key.q.n <= 260
 									   : key.kind == X509_KEY_EC && key.x.n > 0 && key.x.n <= 66);
-	} else {
-		check(problem.reason != NULL && key.kind == X509_KEY_OTHER);
+		check(offset > before && offset <= n);
+		before = offset;
 	}
+	check(problem.reason != NULL && key.kind == X509_KEY_OTHER);
 	free(text);
 }
 
@@ -97,8 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	static unsigned char letters[X509_PASSWORD_MAX];
 	const struct x509_password passwords[] = { { { letters, 0 }, &decryption },
 		{ { letters, 6 }, &decryption }, { { letters, sizeof letters }, &decryption } };
-	read_key(input, n, NULL);
+	read_keys(input, n, NULL);
 	for (size_t i = 0; i < sizeof passwords / sizeof passwords[0]; i++)
-		read_key(input, n, &passwords[i]);
+		read_keys(input, n, &passwords[i]);
 	return 0;
 }

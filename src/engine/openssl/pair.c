@@ -180,14 +180,37 @@ static int on_client_hello(SSL *ssl, int *alert, void *context)
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Clients: the server asks for a certificate. The names of CAs that it sends are not looked at: the server
- * says what it thinks of ours. */
+/* Whether the server takes a signature by this kind of key; in TLS 1.3 those by RSA are RSA-PSS (RFC 8446
+ * 4.2.3). */
+static bool is_taken(SSL *ssl, enum x509_key_kind kind)
+{
+	int n = SSL_get_shared_sigalgs(ssl, 0, NULL, NULL, NULL, NULL, NULL), sign;
+
+	for (int i = 0; i < n; i++)
+		if (SSL_get_shared_sigalgs(ssl, i, &sign, NULL, NULL, NULL, NULL) > 0 &&
+			(kind == X509_KEY_EC ? sign == EVP_PKEY_EC
+								 : sign == EVP_PKEY_RSA_PSS ||
+									   (sign == EVP_PKEY_RSA && SSL_version(ssl) != TLS1_3_VERSION)))
+			return true;
+	return false;
+}
+
+/*
+ * Clients: the server asks for a certificate. The library would use the pair that it was given last, so that
+ * it is given one that the server can do with, if there is one. The names of CAs that the server sends are
+ * not looked at: it says what it thinks of ours.
+ */
 static int on_certificate_request(SSL *ssl, void *context)
 {
 	struct openssl *o = context;
+	const struct engine_calls *calls = &o->setup->calls;
+	const struct engine_pair *first = calls->pair(calls->context, 0), *pair = first;
 
-	(void)ssl;
-	return peer_refused(o) /* no signature for a server that was refused */ || use_pairs(o);
+	if (peer_refused(o) || !first)
+		return 1; /* no signature for a server that was refused */
+	for (size_t nth = 1; pair && !is_taken(ssl, pair->key.kind); nth++)
+		pair = calls->pair(calls->context, nth);
+	return use_pair(o, pair ? pair : first);
 }
 
 void pair_install(struct openssl *o)
