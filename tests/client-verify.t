@@ -203,7 +203,7 @@ subtest 'the guide' => sub {
 	# A script is called what is last said in backquotes before it, at the beginning of a paragraph or behind "and".
 	my %script;
 	while ($guide =~ /(?:\n\n|and )`([a-z]+)`(?:(?!```).)*?\n```sh\n(.*?)^```$/msg) { $script{$1} = $2 }
-	is(join(' ', sort keys %script), 'greet guests hosts members names visit welcome which', 'its scripts');
+	is(join(' ', sort keys %script), 'greet guests hosts members names pinned visit welcome which', 'its scripts');
 	s/(127\.0\.0\.1|0\.0\.0\.0) 707\d/127.0.0.1 0/ && s/sslserver -v/sslserver -1v/ for values %script;
 	for my $name (keys %script) { chmod 0755, spew("$here/$name", $script{$name}) }
 	my %from = (server => 'server-p256', 'members-ca' => 'root', 'server-ca' => 'root', member => 'client', www => 'server-rsa', any => 'server-p384');
@@ -233,6 +233,12 @@ subtest 'the guide' => sub {
 	is($visit->($server->{port}, 'other CA', '-i', '127.0.0.3'), '', 'demanded');
 	$server->stop;
 	$server = serve({ env => \%env, before => $enter }, "$here/names");
+	for my $pair ('server-p256', 'server-p384') {
+		spew("$here/server.pem", slurp(file("$pair.pem")));
+		my $result = run({ env => \%env, before => $enter }, 'sh', '-c', "sed s/7073/$server->{port}/ pinned | sh");
+		is($result->{out}, $pair eq 'server-p256' ? "You asked for localhost.\n" : '', "pinned: $pair is " . ($pair eq 'server-p256' ? 'who it is' : 'somebody else')) or diag $result->{err};
+		spew("$here/server.pem", slurp(file('server-p256.pem')));
+	}
 	for my $case (['www.example.org', 'rsaEncryption'], ['x.example.org', '\(384 bit\)'], ['example.org', '\(256 bit\)']) {
 		my $result = run('openssl', 's_client', '-connect', "127.0.0.1:$server->{port}", '-servername', $case->[0], '-ign_eof');
 		like($result->{out}, qr/^You asked for \Q$case->[0]\E\.$/m, "names: $case->[0]");

@@ -28,7 +28,6 @@ static const struct option option_table[] = {
 };
 
 static struct relay_configuration configuration;
-static struct x509_path path;
 
 static const struct relay_wish *read_wish(struct relay_wish *wish, int argc, char **argv, const char **file)
 {
@@ -103,9 +102,9 @@ static void print_day(int64_t unix_seconds)
 /* Leaf first, anchor last; a leaf that is itself trusted is the only step. */
 static void print_path(bool accepted)
 {
-	for (size_t i = 0; i < path.n_steps; i++) {
-		const struct x509_certificate *step = path.steps[i];
-		bool anchor = accepted && i > 0 && i == path.n_steps - 1;
+	for (size_t i = 0; i < configuration.path.n_steps; i++) {
+		const struct x509_certificate *step = configuration.path.steps[i];
+		bool anchor = accepted && i > 0 && i == configuration.path.n_steps - 1;
 
 		fputs(i == 0 ? "leaf: " : anchor ? "anchor: " : "issuer: ", stdout);
 		print_name(step->subject);
@@ -119,19 +118,19 @@ static void print_path(bool accepted)
 
 static void print_verdict(const struct x509_verdict *verdict)
 {
-	if (path.unreadable > 1)
-		printf("passed over: certificate number %zu: %s\n", path.unreadable, path.why_unreadable);
+	if (configuration.path.unreadable > 1)
+		printf("passed over: certificate number %zu: %s\n", configuration.path.unreadable, configuration.path.why_unreadable);
 	print_path(verdict->accepted);
 	if (!configuration.trust.check_chain)
-		puts("not checked: TLS_VERIFY=none");
+		puts(configuration.n_pins ? "only TLS_PIN was checked: TLS_VERIFY=none" : "not checked: TLS_VERIFY=none");
 	else if (verdict->accepted)
-		puts(path.n_steps == 1 ? "ok: the leaf is a trust anchor" : "ok");
+		puts(configuration.path.n_steps == 1 ? "ok: the leaf is a trust anchor" : "ok");
 	if (verdict->accepted)
 		return;
 	printf("refused: %s\nalert: %s\n", verdict->reason, engine_alert_name(verdict->alert));
-	if (path.at) {
+	if (configuration.path.at) {
 		fputs("certificate: ", stdout);
-		print_name(path.at->subject);
+		print_name(configuration.path.at->subject);
 		putchar('\n');
 	}
 }
@@ -146,7 +145,7 @@ int main(int argc, char **argv)
 
 	read_trust(read_wish(&wish, argc, argv, &file));
 	n = read_chain(file, chain, X509_CHAIN_MAX + 1);
-	x509_judge(&configuration.trust, chain, n, &path, &verdict);
+	relay_judge(&configuration, chain, n, &verdict);
 	print_verdict(&verdict);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		net_die(program, EXIT_SYSTEM, "write", NULL, strerror(errno));

@@ -23,6 +23,11 @@ bool settings_refuse_unbuilt(struct relay_problem *);
 /* ciphers.c: the suites of CIPHERS, once the versions are known, which may become fewer by it. */
 bool ciphers_load(struct relay_configuration *, struct relay_problem *);
 
+/* pins.c: TLS_PIN. */
+bool pins_load(struct relay_configuration *, struct relay_problem *);
+/* Refuses an accepted leaf that is not pinned, if there are pins. */
+void pins_judge(const struct relay_configuration *, struct bytes leaf, struct x509_verdict *);
+
 /* trust.c: whom to believe, and under which name. */
 bool trust_load_for_client(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 bool trust_load_for_server(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);

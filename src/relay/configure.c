@@ -110,11 +110,16 @@ static uint32_t decrypt(void *context, const struct engine_pair *pair, unsigned 
 	return engine_key_decrypt(pair->holder, bytes, n);
 }
 
+void relay_judge(
+	struct relay_configuration *c, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
+{
+	x509_judge(&c->trust, chain, n, &c->path, verdict);
+	pins_judge(c, chain[0], verdict);
+}
+
 static void judge(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
 {
-	struct relay_configuration *c = context;
-
-	x509_judge(&c->trust, chain, n, &c->path, verdict);
+	relay_judge(context, chain, n, verdict);
 }
 
 void relay_engine_setup(struct relay_configuration *c, bool client, struct engine_setup *setup)

@@ -47,6 +47,14 @@ struct relay_named {
 	struct relay_identity identity;
 };
 
+enum { RELAY_PINS_MAX = 64 };
+
+/* SHA-256 of a certificate, or of its SubjectPublicKeyInfo. */
+struct relay_pin {
+	bool of_key;
+	unsigned char hash[32];
+};
+
 /* TLS_SNI: what servers do about names. */
 enum relay_sni { RELAY_SNI_OFF, RELAY_SNI_WITH_DEFAULT, RELAY_SNI_STRICT, RELAY_SNI_UNSAID };
 
@@ -63,6 +71,8 @@ struct relay_configuration {
 	const char *alpn[ENGINE_ALPN_MAX]; /* application protocols in the order of preference */
 	size_t n_alpn;
 
+	struct relay_pin pins[RELAY_PINS_MAX]; /* one of these the peer has to be; none: anybody */
+	size_t n_pins;
 	struct x509_list anchors;
 	struct x509_trust trust;                    /* who is believed, and the name to find */
 	struct x509_path path;                      /* by which the peer was found to be right, once it was */
@@ -104,6 +114,11 @@ bool relay_configure(struct relay_configuration *, const struct relay_wish *, st
  * find.
  */
 bool relay_configure_trust(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
+
+/* The verdict on a peer's chain (1 certificate at least): that of x509_judge, which leaves the path that it
+ * found in the configuration, and of the pins. */
+void relay_judge(
+	struct relay_configuration *, const struct bytes *chain, size_t n, struct x509_verdict *verdict);
 
 /* The engine's view of it; both must outlive the connection. */
 void relay_engine_setup(struct relay_configuration *, bool client, struct engine_setup *);

@@ -63,7 +63,6 @@ static const struct {
 	const char *name;
 	const char *harmless[4];
 } unbuilt[] = {
-	{ "TLS_PIN", { "" } },
 	{ "CRLFILE", { "" } },
 	{ "CRLDIR", { "" } },
 };

@@ -162,7 +162,8 @@ static bool read_demands(struct relay_configuration *c, unsigned depth, struct r
 		.check_signature = engine_check_signature };
 	if (!setting_number("VERIFYDEPTH", 0, X509_CHAIN_MAX, &c->trust.max_intermediates, problem) ||
 		!setting_number("TLS_MINRSA", RSA_BITS_LEAST, X509_RSA_BITS_MAX, &c->trust.min_rsa_bits, problem) ||
-		!setting_word("TLS_CNFALLBACK", flags, &common_name, problem) || !read_time(&c->trust, problem))
+		!setting_word("TLS_CNFALLBACK", flags, &common_name, problem) || !read_time(&c->trust, problem) ||
+		!pins_load(c, problem))
 		return false;
 	c->trust.common_name = common_name == 1;
 	return true;
@@ -210,6 +211,17 @@ static enum engine_asking asking(const struct relay_wish *wish)
 									: ENGINE_DEMAND; /* of any other value, the manual's "If set" */
 }
 
+/* Clients are known by their pins, whoever has signed what. Names of authorities help them to choose. */
+static bool trust_pins_alone(
+	struct relay_configuration *c, const char *names, struct relay_problem *problem)
+{
+	if (!c->n_pins)
+		return configuration_refuse(
+			problem, "TLS_VERIFY: none: a server checks the chain of a client certificate, or TLS_PIN");
+	c->trust.check_chain = false;
+	return (!*names || add_file(&c->ca_file, names, problem)) && name_authorities(c, &c->ca_file, problem);
+}
+
 /* The public's CAs say nothing about who may come in, so that no default stands in for what is not set. */
 bool trust_load_for_server(
 	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
@@ -220,14 +232,13 @@ bool trust_load_for_server(
 	if (!read_demands(c, CONF_VERIFYDEPTH, problem) || !setting_word("TLS_VERIFY", levels, &verify, problem))
 		return false;
 	c->trust.of_client = true;
-	c->asking = asking(wish);
-	if (c->asking == ENGINE_ASK_NOTHING || !strcmp(names, "-")) {
-		c->asking = ENGINE_ASK_NOTHING;
+	if (!strcmp(names, "-"))
 		return true;
-	}
+	c->asking = asking(wish);
+	if (c->asking == ENGINE_ASK_NOTHING)
+		return !c->n_pins || configuration_refuse(problem, "TLS_PIN: clients are not asked for a certificate");
 	if (verify == VERIFY_NONE)
-		return configuration_refuse(
-			problem, "TLS_VERIFY: none: a server checks the chain of a client certificate");
+		return trust_pins_alone(c, names, problem);
 	if ((wish->name || verify == VERIFY_NAME) && !read_client_name(c, wish, problem))
 		return false;
 	if (*names && !add_file(&c->ca_file, names, problem))

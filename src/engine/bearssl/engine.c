@@ -96,15 +96,19 @@ static bool setup_failed(struct bearssl *b, const char *words)
  */
 static void ask_for_certificate(struct bearssl *b)
 {
+	static const unsigned char no_name[] = { 0x30, 0 };
 	const struct engine_setup *setup = b->setup;
+	size_t n = setup->n_ca_names ? setup->n_ca_names : 1;
 
 	if (setup->asking == ENGINE_ASK_NOTHING)
 		return;
+	/* It asks only if there is a name to send: an empty one is anybody's. */
+	b->ca_names[0] = (br_x500_name){ (unsigned char *)(uintptr_t)no_name, sizeof no_name };
 	for (size_t i = 0; i < setup->n_ca_names && i < ENGINE_CA_NAMES_MAX; i++) {
 		b->ca_names[i].data = (unsigned char *)(uintptr_t)setup->ca_names[i].at;
 		b->ca_names[i].len = setup->ca_names[i].n;
 	}
-	br_ssl_server_set_trust_anchor_names(&b->tls.server, b->ca_names, setup->n_ca_names);
+	br_ssl_server_set_trust_anchor_names(&b->tls.server, b->ca_names, n);
 	if (setup->asking != ENGINE_DEMAND)
 		br_ssl_engine_add_flags(&b->tls.engine, BR_OPT_TOLERATE_NO_CLIENT_AUTH);
 }
