@@ -190,8 +190,11 @@ my @of_servers = (
 	['a key without its certificate', { 'KEYFILE:a.org' => file('server-p256.key') }, 'KEYFILE:a.org: there is no CERTFILE:a.org beside it'],
 	['a key of a name that is not there', { 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:A.org' => $gone }, "unable to read key from $gone: No such file or directory"],
 	['a name without a key', { 'CERTFILE:a.org' => file('server-p256.pem') }, "unable to read key from @{[file('server-p256.pem')]}: no private key in it"],
+	['CIPHERS for other keys', { CIPHERS => 'ECDHE-ECDSA-AES128-GCM-SHA256', TLS_MAXVERSION => 'TLSv1.2' }, 'CIPHERS: ECDHE-ECDSA-AES128-GCM-SHA256: leaves no cipher suite for an RSA key'],
+	['CIPHERS for other keys, by name', { CIPHERS => 'ECDHE-RSA-AES128-GCM-SHA256', TLS_MAXVERSION => 'TLSv1.2', 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:a.org' => file('server-p256.key') },
+		'CIPHERS: ECDHE-RSA-AES128-GCM-SHA256: leaves no cipher suite for an EC key'],
 	['CCAVERIFY without CAs', { CCAVERIFY => 'report', CAFILE => undef }, 'no CA to trust: set CAFILE or CADIR'],
-	['no check of those who are asked', { CCAVERIFY => 'require', TLS_VERIFY => 'none' }, 'TLS_VERIFY: none: a server checks the chain of a client certificate'],
+	['no check of those who are asked', { CCAVERIFY => 'require', TLS_VERIFY => 'none' }, 'TLS_VERIFY: none: a server checks the chain of a client certificate, or TLS_PIN'],
 	['a client name that is none', { CCAVERIFY => 'require', TLS_VERIFY => 'name', TLS_PEERNAME => 'a b', CCAFILE => file('root.pem') }, 'client name a b: neither a host name nor an address'],
 	['an EC key for an RSA certificate', { KEYFILE => file('server-p256.key') }, "key @{[file('server-p256.key')]} does not belong to a certificate in @{[file('server-rsa.pem')]}"],
 );

@@ -39,3 +39,36 @@ bool ciphers_load(struct relay_configuration *c, struct relay_problem *problem)
 	c->newest = for13 ? ENGINE_TLS13 : ENGINE_TLS12;
 	return true;
 }
+
+static bool has_suite_for(const struct relay_configuration *c, enum x509_key_kind kind)
+{
+	uint32_t wanted = kind == X509_KEY_RSA ? SUITE_RSA_KEY : SUITE_ECDSA_KEY;
+
+	if (c->newest == ENGINE_TLS13 && c->suites.n_tls13)
+		return true; /* these go with any key */
+	for (size_t i = c->suites.n_tls13; i < c->suites.n; i++)
+		if (suites_find(c->suites.ids[i])->traits & wanted)
+			return true;
+	return false;
+}
+
+static bool fits(
+	const struct relay_configuration *c, const struct relay_identity *identity, struct relay_problem *problem)
+{
+	for (size_t i = 0; i < identity->n; i++)
+		if (has_suite_for(c, identity->pairs[i].key.kind))
+			return true;
+	return !identity->n || configuration_refuse(problem, "CIPHERS: %.100s: leaves no cipher suite for %s",
+							   setting("CIPHERS", CONF_CIPHERS),
+							   identity->pairs[0].key.kind == X509_KEY_RSA ? "an RSA key" : "an EC key");
+}
+
+bool ciphers_fit(const struct relay_configuration *c, struct relay_problem *problem)
+{
+	if (!fits(c, &c->own, problem))
+		return false;
+	for (size_t i = 0; i < c->n_named; i++)
+		if (!fits(c, &c->named[i].identity, problem))
+			return false;
+	return true;
+}

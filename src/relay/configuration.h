@@ -22,6 +22,8 @@ bool settings_refuse_unbuilt(struct relay_problem *);
 
 /* ciphers.c: the suites of CIPHERS, once the versions are known, which may become fewer by it. */
 bool ciphers_load(struct relay_configuration *, struct relay_problem *);
+/* Servers: whether each identity has a key that a suite can be used with. */
+bool ciphers_fit(const struct relay_configuration *, struct relay_problem *);
 
 /* pins.c: TLS_PIN. */
 bool pins_load(struct relay_configuration *, struct relay_problem *);

@@ -74,7 +74,7 @@ bool relay_configure(
 	c->presented = &c->own;
 	if (!read_settings(c, wish, problem) || !protocols_load(c, problem))
 		return false;
-	if (!wish->client && !names_load(c, wish, problem))
+	if (!wish->client && (!names_load(c, wish, problem) || !ciphers_fit(c, problem)))
 		return false;
 	return relay_configure_trust(c, wish, problem) &&
 		   (!wish->client || !has_own_identity(wish) || identity_load_own(&c->own, wish, problem));
