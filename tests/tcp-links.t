@@ -76,7 +76,7 @@ subtest 'check before listening' => sub {
 	my $result = run({ env => { %clean, CHECK_EXIT => 96 } }, $sslserver, '-1v', '127.0.0.1', '0', 'true');
 	is($result->{exit}, 96, 'its exit code is passed on');
 	is($result->{out} . $result->{err}, '', 'before anything else');
-	like(notes('check'), qr/\Atlsd-io -C -- 0 1\n/, 'run with -C');
+	like(notes('check'), qr/\Atlsd-io -C -v 2 -K 3600000 -- 0 1\n/, 'run with -C');
 	my $other = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1);
 	$result = run({ env => { %clean, CHECK_EXIT => 96 } }, $sslserver, '127.0.0.1', $other->sockport, 'true');
 	is($result->{exit}, 96, 'before binding');

@@ -98,6 +98,24 @@ bool chain_open_standard(void);
 /* Puts /dev/null on 2 where 2 is the same socket as 0 (inetd), so that no log line goes to the peer. */
 void chain_unshare_stderr(void);
 
+/* ---- a file in the place of another ---- */
+
+struct chain_replacement {
+	const char *program, *usage, *same_file; /* for words; same_file: said with the usage if both are one */
+	const char *target, *temporary;          /* paths in one file system */
+	int fd;                                  /* where the new file is written */
+	bool made;                               /* the temporary file is ours */
+};
+
+/* Makes the temporary file. Failures are said, and end the program: exit 100 for usage, 111 for the rest. */
+void chain_replace_begin(struct chain_replacement *replacement);
+
+/* When all is written: makes sure that it is on the disk, and moves it to the target. */
+void chain_replace_finish(struct chain_replacement *replacement);
+
+/* Ends the program with "unable to DOING OBJECT: …", exit 111; the temporary file is removed. */
+_Noreturn void chain_replace_fail(struct chain_replacement *replacement, const char *doing, const char *object, int error);
+
 /* ---- environment ---- */
 
 /*

@@ -33,6 +33,9 @@ void pins_judge(const struct relay_configuration *, struct bytes leaf, struct x5
 /* trust.c: whom to believe, and under which name. */
 bool trust_load_for_client(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
 bool trust_load_for_server(struct relay_configuration *, const struct relay_wish *, struct relay_problem *);
+/* Takes out of the trust store what may be an anchor for this chain, before it is judged. False: damaged, or no
+ * memory. */
+bool trust_fetch(struct relay_configuration *, const struct bytes *chain, size_t n);
 
 /* identity.c */
 

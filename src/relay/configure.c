@@ -113,6 +113,10 @@ static uint32_t decrypt(void *context, const struct engine_pair *pair, unsigned 
 void relay_judge(
 	struct relay_configuration *c, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
 {
+	if (!trust_fetch(c, chain, n)) {
+		*verdict = (struct x509_verdict){ false, ALERT_INTERNAL_ERROR, "unable to read the trust store" };
+		return;
+	}
 	x509_judge(&c->trust, chain, n, &c->path, verdict);
 	pins_judge(c, chain[0], verdict);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "engine/engine.h"
+#include "x509/store.h"
 
 enum { HELLO_MAX = 65536, HELLO_NAME_MAX = 253 }; /* bytes of a ClientHello and of the name in it */
 
@@ -74,6 +75,7 @@ struct relay_configuration {
 	struct relay_pin pins[RELAY_PINS_MAX]; /* one of these the peer has to be; none: anybody */
 	size_t n_pins;
 	struct x509_list anchors;
+	struct x509_store store; /* CAFILE, where it is one; what a connection needs of it comes into anchors */
 	struct x509_trust trust;                    /* who is believed, and the name to find */
 	struct x509_path path;                      /* by which the peer was found to be right, once it was */
 	const char *send_name;                      /* clients: server_name to send; NULL: none */

@@ -119,6 +119,28 @@ static bool add_directory(struct x509_list *list, const char *path, struct relay
 			   why.errnum ? strerror(why.errnum) : why.reason);
 }
 
+/* A file of anchors: certificates, or a trust store, of which nothing is read yet. */
+static bool add_anchors(struct relay_configuration *c, const char *path, struct relay_problem *problem)
+{
+	return x509_store_open(&c->store, path) || add_file(&c->anchors, path, problem);
+}
+
+/* All certificates of a file, whatever it is, as far as their names can be told to a client. */
+static bool add_authorities(struct x509_list *list, const char *path, struct relay_problem *problem)
+{
+	struct x509_store store;
+	struct x509_problem why;
+	bool good;
+
+	if (!x509_store_open(&store, path))
+		return add_file(list, path, problem);
+	good = x509_store_all(&store, ENGINE_CA_NAMES_MAX, list, &why) ||
+		   configuration_refuse(problem, "unable to read CAs from %.400s: %s", path,
+			   why.errnum ? strerror(why.errnum) : why.reason);
+	cdb_free(&store.file);
+	return good;
+}
+
 /* Either variable takes the place of both defaults: whoever names a CA does not mean the system's as well. */
 static bool read_anchors(struct relay_configuration *c, const char *default_file,
 	const char *default_directory, struct relay_problem *problem)
@@ -127,9 +149,23 @@ static bool read_anchors(struct relay_configuration *c, const char *default_file
 	const char *file = setting("CAFILE", own ? "" : default_file);
 	const char *directory = setting("CADIR", own ? "" : default_directory);
 
-	return (!*file || add_file(&c->anchors, file, problem)) &&
+	return (!*file || add_anchors(c, file, problem)) &&
 		   (!*directory || add_directory(&c->anchors, directory, problem)) &&
-		   (c->anchors.n || configuration_refuse(problem, "no CA to trust: set CAFILE or CADIR"));
+		   (c->anchors.n || c->store.open ||
+			   configuration_refuse(problem, "no CA to trust: set CAFILE or CADIR"));
+}
+
+bool trust_fetch(struct relay_configuration *c, const struct bytes *chain, size_t n)
+{
+	struct x509_certificate certificate;
+	struct x509_problem problem;
+
+	for (size_t i = 0; i < n && i < X509_CHAIN_MAX && c->store.open; i++)
+		if (x509_parse(chain[i], &certificate, &problem) &&
+			!(x509_store_find(&c->store, certificate.issuer, &c->anchors, &problem) &&
+				x509_store_find(&c->store, certificate.subject, &c->anchors, &problem)))
+			return false;
+	return true;
 }
 
 /* The clock, or what TLS_TIME says for tests: whoever gives root an environment must not turn back its clock.
@@ -219,7 +255,8 @@ static bool trust_pins_alone(
 		return configuration_refuse(
 			problem, "TLS_VERIFY: none: a server checks the chain of a client certificate, or TLS_PIN");
 	c->trust.check_chain = false;
-	return (!*names || add_file(&c->ca_file, names, problem)) && name_authorities(c, &c->ca_file, problem);
+	return (!*names || add_authorities(&c->ca_file, names, problem)) &&
+		   name_authorities(c, &c->ca_file, problem);
 }
 
 /* The public's CAs say nothing about who may come in, so that no default stands in for what is not set. */
@@ -241,11 +278,13 @@ bool trust_load_for_server(
 		return trust_pins_alone(c, names, problem);
 	if ((wish->name || verify == VERIFY_NAME) && !read_client_name(c, wish, problem))
 		return false;
-	if (*names && !add_file(&c->ca_file, names, problem))
+	if (*names && !add_authorities(&c->ca_file, names, problem))
 		return false;
 	if (*names && !getenv("CAFILE") && !getenv("CADIR"))
 		c->trust.anchors = &c->ca_file;
 	else if (!read_anchors(c, "", "", problem))
+		return false;
+	if (!*names && c->store.open && !add_authorities(&c->anchors, getenv("CAFILE"), problem))
 		return false;
 	return name_authorities(c, *names ? &c->ca_file : &c->anchors, problem);
 }

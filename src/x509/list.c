@@ -220,6 +220,26 @@ bool x509_list_add_memory(
 	return add_text(list, text, n, skip_bad, &found, problem) && found > 0;
 }
 
+bool x509_list_add_copy(struct x509_list *list, struct bytes der, struct x509_problem *problem)
+{
+	unsigned char *copy = malloc(der.n > 0 ? der.n : 1);
+	size_t before = list->n;
+
+	if (copy == NULL)
+		return fail_errno(problem, ENOMEM);
+	memcpy(copy, der.at, der.n);
+	enum outcome outcome = add(list, (struct bytes){ copy, der.n }, problem);
+	if (outcome == ADDED && list->n > before && keep_block(list, copy))
+		return true;
+	if (list->n > before) {
+		truncate_list(list, before);
+		outcome = NO_MEMORY;
+		fail_errno(problem, ENOMEM);
+	}
+	free(copy);
+	return outcome == ADDED; /* it is there already */
+}
+
 bool x509_list_add_file(struct x509_list *list, const char *path, bool skip_bad, struct x509_problem *problem)
 {
 	size_t n, found;

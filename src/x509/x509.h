@@ -231,6 +231,9 @@ bool x509_list_add_directory(struct x509_list *list, const char *path, struct x5
 bool x509_list_add_memory(
 	struct x509_list *list, unsigned char *text, size_t n, bool skip_bad, struct x509_problem *problem);
 
+/* Appends a copy of one certificate. False with *problem, errnum 0 where it is none. */
+bool x509_list_add_copy(struct x509_list *list, struct bytes der, struct x509_problem *problem);
+
 void x509_list_free(struct x509_list *list);
 
 /* ---- private keys ---- */
