@@ -116,21 +116,38 @@ static void print_path(bool accepted)
 	}
 }
 
+/* Whom a reason speaks of. */
+static void print_certificate(const struct x509_certificate *certificate)
+{
+	if (!certificate)
+		return;
+	fputs("certificate: ", stdout);
+	print_name(certificate->subject);
+	putchar('\n');
+}
+
 static void print_verdict(const struct x509_verdict *verdict)
 {
 	if (configuration.path.unreadable > 1)
-		printf("passed over: certificate number %zu: %s\n", configuration.path.unreadable, configuration.path.why_unreadable);
+		printf("passed over: certificate number %zu: %s\n", configuration.path.unreadable,
+			configuration.path.why_unreadable);
 	print_path(verdict->accepted);
 	if (!configuration.trust.check_chain)
-		puts(configuration.n_pins ? "only TLS_PIN was checked: TLS_VERIFY=none" : "not checked: TLS_VERIFY=none");
+		puts(configuration.n_pins ? "only TLS_PIN was checked: TLS_VERIFY=none"
+								  : "not checked: TLS_VERIFY=none");
 	else if (verdict->accepted)
 		puts(configuration.path.n_steps == 1 ? "ok: the leaf is a trust anchor" : "ok");
+	if (configuration.path.warning) {
+		printf("warning: %s\n", configuration.path.warning);
+		print_certificate(configuration.path.warning_at);
+	}
 	if (verdict->accepted)
 		return;
 	printf("refused: %s\nalert: %s\n", verdict->reason, engine_alert_name(verdict->alert));
-	if (configuration.path.at) {
-		fputs("certificate: ", stdout);
-		print_name(configuration.path.at->subject);
+	print_certificate(configuration.path.at);
+	if (verdict->alert == X509_ALERT_CERTIFICATE_REVOKED) {
+		fputs("revoked: ", stdout);
+		print_day(configuration.path.revoked_at);
 		putchar('\n');
 	}
 }

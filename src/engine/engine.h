@@ -33,7 +33,8 @@ enum {
 	ALERT_BAD_CERTIFICATE = X509_ALERT_BAD_CERTIFICATE,
 	ALERT_UNSUPPORTED_CERTIFICATE = X509_ALERT_UNSUPPORTED_CERTIFICATE,
 	ALERT_CERTIFICATE_EXPIRED = X509_ALERT_CERTIFICATE_EXPIRED,
-	ALERT_CERTIFICATE_UNKNOWN = 46,
+	ALERT_CERTIFICATE_REVOKED = X509_ALERT_CERTIFICATE_REVOKED,
+	ALERT_CERTIFICATE_UNKNOWN = X509_ALERT_CERTIFICATE_UNKNOWN,
 	ALERT_ILLEGAL_PARAMETER = 47,
 	ALERT_UNKNOWN_CA = X509_ALERT_UNKNOWN_CA,
 	ALERT_DECODE_ERROR = 50,
@@ -135,7 +136,7 @@ struct engine_facts {
 	struct bytes session_id;
 	const char *alpn;                   /* application protocol agreed on, one of the setup's; NULL: none */
 	const struct engine_pair *own_pair; /* what we presented; NULL: nothing */
-	const struct bytes *peer_chain; /* as presented; n_peer_chain 0: none */
+	const struct bytes *peer_chain;     /* as presented; n_peer_chain 0: none */
 	size_t n_peer_chain;
 	const struct x509_verdict *refused; /* ENGINE_ASK_ANYBODY: on a chain that was presented and then passed
 										 * over; NULL: there was none */

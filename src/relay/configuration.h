@@ -17,8 +17,6 @@ bool setting_number(
 	const char *name, unsigned minimum, unsigned maximum, unsigned *value, struct relay_problem *);
 /* A variable that holds one of words (NULL ends them); *which stays if it is unset. */
 bool setting_word(const char *name, const char *const *words, unsigned *which, struct relay_problem *);
-/* False if a variable asks for something that is not there. */
-bool settings_refuse_unbuilt(struct relay_problem *);
 
 /* ciphers.c: the suites of CIPHERS, once the versions are known, which may become fewer by it. */
 bool ciphers_load(struct relay_configuration *, struct relay_problem *);
@@ -36,6 +34,9 @@ bool trust_load_for_server(struct relay_configuration *, const struct relay_wish
 /* Takes out of the trust store what may be an anchor for this chain, before it is judged. False: damaged, or no
  * memory. */
 bool trust_fetch(struct relay_configuration *, const struct bytes *chain, size_t n);
+
+/* revocation.c: CRLFILE, CRLDIR, TLS_CRLPOLICY, for whoever is believed. */
+bool revocation_load(struct relay_configuration *, struct relay_problem *);
 
 /* identity.c */
 

@@ -61,6 +61,15 @@ static bool report_shortened(struct report *report, size_t left_out)
 	return chain_set(&report->variables, "SSL_REPORT_LEFT_OUT", number);
 }
 
+/* Who was accepted though nobody knows whether all certificates still count is noted (TLS_CRLPOLICY). */
+static void warn_of_status(const struct report *report, const struct x509_path *path)
+{
+	if (path->warning && report->peer)
+		net_log(report->program->name, ": warning: not known whether ",
+			path->warning_at == path->steps[0] ? "the certificate" : "a certificate of an authority",
+			" was revoked: ", path->warning, ": connection with: ", report->peer, NULL);
+}
+
 /* The peer was accepted. */
 static bool report_open(
 	void *context, const struct engine_facts *facts, const char *server_name, struct relay_message *message)
@@ -69,6 +78,7 @@ static bool report_open(
 	size_t left_out;
 
 	relay_forget_keys(&configuration); /* no renegotiation, so nothing is signed any more */
+	warn_of_status(report, &configuration.path);
 	if (report->fd < 0 && report->control < 0)
 		return true;
 	if (!relay_describe(&configuration, report->program->client, facts, server_name,

@@ -1,7 +1,5 @@
 /*
- * Variables of the environment that hold a word or a number: what is not understood is named and refused, and
- * so is what asks for something that this version cannot do, where ignoring it would give less than was asked
- * for.
+ * Variables of the environment that hold a word or a number: what is not understood is named and refused.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,27 +54,4 @@ bool setting_word(const char *name, const char *const *words, unsigned *which, s
 			return true;
 		}
 	return configuration_refuse(problem, "%s: %.100s: value not understood", name, text);
-}
-
-/* Variables whose work is not built yet, with the values that ask for nothing beyond what there is. */
-static const struct {
-	const char *name;
-	const char *harmless[4];
-} unbuilt[] = {
-	{ "CRLFILE", { "" } },
-	{ "CRLDIR", { "" } },
-};
-
-bool settings_refuse_unbuilt(struct relay_problem *problem)
-{
-	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
-		const char *value = getenv(unbuilt[i].name);
-		bool harmless = !value;
-		for (size_t w = 0; !harmless && w < 4 && unbuilt[i].harmless[w]; w++)
-			harmless = !strcmp(value, unbuilt[i].harmless[w]);
-		if (!harmless)
-			return configuration_refuse(
-				problem, "%s: %.100s: this version cannot do that", unbuilt[i].name, value);
-	}
-	return true;
 }

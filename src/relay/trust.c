@@ -41,8 +41,8 @@ static bool clean_name(const char *typed, char *out, size_t room)
 }
 
 /* The name that the peer's certificate has to be for. Static memory: one connection a process. */
-static bool read_name(struct relay_configuration *c, const char *whose, const char *typed,
-	struct relay_problem *problem)
+static bool read_name(
+	struct relay_configuration *c, const char *whose, const char *typed, struct relay_problem *problem)
 {
 	static char name[300];
 
@@ -83,7 +83,8 @@ static const char *of_connection(const char *what)
 	return setting(name, "");
 }
 
-/* Servers: the name that a client's certificate has to be for; one without a host name is met by its address. */
+/* Servers: the name that a client's certificate has to be for; one without a host name is met by its address.
+ */
 static bool read_client_name(
 	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
 {
@@ -214,7 +215,8 @@ bool trust_load_for_client(
 		!read_server_name(c, wish, verify, problem))
 		return false;
 	c->trust.check_chain = verify != VERIFY_NONE;
-	return verify == VERIFY_NONE || read_anchors(c, CONF_CAFILE, CONF_CADIR, problem);
+	return verify == VERIFY_NONE ||
+		   (read_anchors(c, CONF_CAFILE, CONF_CADIR, problem) && revocation_load(c, problem));
 }
 
 /* The names of the CAs that a client may choose its certificate by. */
@@ -239,7 +241,7 @@ static enum engine_asking asking(const struct relay_wish *wish)
 	const char *how = getenv("CCAVERIFY");
 
 	if (!how)
-		return wish->client_certificate == 'y' ? ENGINE_DEMAND
+		return wish->client_certificate == 'y'   ? ENGINE_DEMAND
 			   : wish->client_certificate == 'Y' ? ENGINE_ASK
 												 : ENGINE_ASK_NOTHING;
 	return !strcmp(how, "optional") ? ENGINE_ASK
@@ -286,5 +288,5 @@ bool trust_load_for_server(
 		return false;
 	if (!*names && c->store.open && !add_authorities(&c->anchors, getenv("CAFILE"), problem))
 		return false;
-	return name_authorities(c, *names ? &c->ca_file : &c->anchors, problem);
+	return revocation_load(c, problem) && name_authorities(c, *names ? &c->ca_file : &c->anchors, problem);
 }

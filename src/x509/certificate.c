@@ -16,21 +16,7 @@ enum { VERSION_0 = 0xa0, ISSUER_ID_1 = 0x81, SUBJECT_ID_2 = 0x82, EXTENSIONS_3 =
 /* More than any sane certificate has; bounds the search for duplicates. */
 enum { EXTENSIONS_MAX = 64 };
 
-/*
- * The steps below return NULL when done, else the words of the refusal. AlgorithmIdentifier ::= SEQUENCE {
- * algorithm, parameters OPTIONAL }.
- */
-static const char *algorithm(struct bytes content, struct bytes *oid, struct bytes *parameters)
-{
-	struct bytes value;
-	unsigned tag;
-	if (!der_take(&content, DER_OID, oid) || oid->n == 0)
-		return "malformed algorithm identifier";
-	*parameters = content;
-	if (content.n > 0 && (!der_next(&content, &tag, &value) || content.n != 0))
-		return "malformed algorithm identifier";
-	return NULL;
-}
+/* The steps below return NULL when done, else the words of the refusal. */
 
 static const char *rsa_key(struct bytes bits, struct bytes parameters, struct x509_public_key *key)
 {
@@ -66,9 +52,8 @@ static const char *public_key(struct bytes spki, struct x509_public_key *key)
 	if (!der_take(&spki, DER_SEQUENCE, &content) || !der_take(&content, DER_SEQUENCE, &identifier) ||
 		!der_take_bytes_of_bits(&content, &bits) || content.n != 0)
 		return "malformed public key";
-	const char *bad = algorithm(identifier, &key->algorithm_oid, &parameters);
-	if (bad != NULL)
-		return bad;
+	if (!der_read_algorithm(identifier, &key->algorithm_oid, &parameters))
+		return "malformed algorithm identifier";
 	if (oid_is_rsa(key->algorithm_oid))
 		return rsa_key(bits, parameters, key);
 	if (oid_is_ec(key->algorithm_oid))
@@ -77,29 +62,13 @@ static const char *public_key(struct bytes spki, struct x509_public_key *key)
 	return NULL;
 }
 
-/*
- * A BOOLEAN DEFAULT FALSE. DER leaves FALSE out (X.690 11.5); certificates that write it down are common
- * enough to be let in.
- */
-static bool take_flag(struct bytes *in, bool *flag)
-{
-	struct bytes value;
-	*flag = false;
-	if (in->n == 0 || in->at[0] != DER_BOOLEAN)
-		return true;
-	if (!der_take(in, DER_BOOLEAN, &value) || value.n != 1 || (value.at[0] != 0 && value.at[0] != 0xff))
-		return false;
-	*flag = value.at[0] != 0;
-	return true;
-}
-
 /* RFC 5280 4.2.1.9 */
 static const char *basic_constraints(struct bytes value, struct x509_certificate *certificate)
 {
 	struct bytes content;
 	uint64_t length;
 	if (!der_take(&value, DER_SEQUENCE, &content) || value.n != 0 ||
-		!take_flag(&content, &certificate->is_ca))
+		!der_take_flag(&content, &certificate->is_ca))
 		return "malformed basicConstraints";
 	if (content.n > 0) {
 		if (!der_take_uint(&content, &length) || content.n != 0)
@@ -213,7 +182,7 @@ static const char *extension(
 /* RFC 5280 4.2: no extension twice. */
 static const char *extensions(struct bytes wrapped, struct x509_certificate *certificate)
 {
-	struct bytes seen[EXTENSIONS_MAX], list, item, value;
+	struct bytes seen[EXTENSIONS_MAX], list, value;
 	size_t n = 0;
 	bool critical;
 	if (!der_take(&wrapped, DER_SEQUENCE, &list) || wrapped.n != 0 || list.n == 0)
@@ -222,8 +191,7 @@ static const char *extensions(struct bytes wrapped, struct x509_certificate *cer
 	while (list.n > 0) {
 		if (n == EXTENSIONS_MAX)
 			return "too many extensions";
-		if (!der_take(&list, DER_SEQUENCE, &item) || !der_take(&item, DER_OID, &seen[n]) || seen[n].n == 0 ||
-			!take_flag(&item, &critical) || !der_take(&item, DER_OCTET_STRING, &value) || item.n != 0)
+		if (!der_take_extension(&list, &seen[n], &critical, &value))
 			return "malformed extension";
 		for (size_t i = 0; i < n; i++)
 			if (bytes_equal(seen[i], seen[n]))
@@ -268,15 +236,6 @@ static const char *version(struct bytes *in, struct x509_certificate *certificat
 	return NULL;
 }
 
-/* RFC 5280 4.1.2.2 asks readers to bear with numbers that are zero or negative. */
-static bool take_serial(struct bytes *in, struct bytes *serial)
-{
-	if (!der_take(in, DER_INTEGER, serial) || serial->n == 0)
-		return false;
-	unsigned sign = serial->at[0] >= 0x80 ? 0xff : 0;
-	return serial->n == 1 || serial->at[0] != sign || (serial->at[1] ^ sign) >= 0x80;
-}
-
 /* *signature: the AlgorithmIdentifier inside what is signed. */
 static const char *to_be_signed(
 	struct bytes in, struct bytes *signature, struct x509_certificate *certificate)
@@ -285,7 +244,7 @@ static const char *to_be_signed(
 	const char *bad = version(&in, certificate);
 	if (bad != NULL)
 		return bad;
-	if (!take_serial(&in, &certificate->serial))
+	if (!der_take_serial(&in, &certificate->serial))
 		return "malformed serial number";
 	if (!der_take(&in, DER_SEQUENCE, signature))
 		return "malformed algorithm identifier";
@@ -303,26 +262,9 @@ static const char *to_be_signed(
 	return bad != NULL ? bad : optional_parts(in, certificate);
 }
 
-/* RFC 4055 5: NULL with RSA, though some leave it out; RFC 5758 3.2: nothing with ECDSA. */
-static bool signature_parameters_fit(enum x509_signature kind, struct bytes parameters)
-{
-	struct bytes null;
-	switch (kind) {
-	case X509_SIGNED_OTHERWISE:
-		return true;
-	case X509_RSA_SHA1:
-	case X509_RSA_SHA256:
-	case X509_RSA_SHA384:
-	case X509_RSA_SHA512:
-		return parameters.n == 0 || (der_take(&parameters, DER_NULL, &null) && null.n == 0);
-	default:
-		return parameters.n == 0;
-	}
-}
-
 static const char *parse(struct bytes der, struct x509_certificate *certificate)
 {
-	struct bytes in = der, content, tbs, inner, outer, parameters;
+	struct bytes in = der, content, tbs, inner, outer;
 	if (!der_take(&in, DER_SEQUENCE, &content))
 		return "not a certificate";
 	if (in.n != 0)
@@ -339,11 +281,7 @@ static const char *parse(struct bytes der, struct x509_certificate *certificate)
 		return "malformed algorithm identifier";
 	if (!bytes_equal(inner, outer)) /* RFC 5280 4.1.1.2 */
 		return "two different signature algorithms";
-	bad = algorithm(outer, &certificate->signature_oid, &parameters);
-	if (bad != NULL)
-		return bad;
-	certificate->signature_kind = oid_signature(certificate->signature_oid);
-	if (!signature_parameters_fit(certificate->signature_kind, parameters))
+	if (!der_read_signature_algorithm(outer, &certificate->signature_oid, &certificate->signature_kind))
 		return "malformed algorithm identifier";
 	if (!der_take_bytes_of_bits(&content, &certificate->signature) || content.n != 0)
 		return "malformed signature";

@@ -4,6 +4,7 @@
 #include "x509.h"
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -87,4 +88,51 @@ unsigned char *x509_read_file(const char *path, size_t limit, size_t *n, struct 
 	unsigned char *memory = x509_read_descriptor(fd, limit, n, problem);
 	(void)close(fd); /* nothing was written */
 	return memory;
+}
+
+/* One entry of a directory. What is no regular file, is gone, may not be read or is too large holds nothing
+ * for us. */
+static bool read_entry(int directory, const char *name, size_t limit, file_taker *take, void *context,
+	struct x509_problem *problem)
+{
+	/* Without O_NONBLOCK a FIFO would hold us up here. */
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+	size_t n;
+	unsigned char *text = NULL;
+	bool good = true;
+	if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+		return true;
+	if (fd < 0) {
+		(void)fail(problem, errno);
+		return false;
+	}
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (uintmax_t)status.st_size <= limit) {
+		text = x509_read_descriptor(fd, limit, &n, problem);
+		good = text != NULL || problem->errnum == EFBIG;
+	}
+	(void)close(fd);
+	return text == NULL ? good : take(context, text, n, problem);
+}
+
+bool file_each(const char *path, size_t limit, file_taker *take, void *context, struct x509_problem *problem)
+{
+	DIR *directory = opendir(path);
+	bool good = directory != NULL;
+	int errnum = good ? 0 : errno;
+	while (good) {
+		errno = 0;
+		const struct dirent *entry = readdir(directory);
+		if (entry == NULL) {
+			errnum = errno;
+			break;
+		}
+		if (entry->d_name[0] != '.')
+			good = read_entry(dirfd(directory), entry->d_name, limit, take, context, problem);
+	}
+	if (directory != NULL)
+		(void)closedir(directory);
+	if (errnum != 0)
+		(void)fail(problem, errnum);
+	return good && errnum == 0;
 }

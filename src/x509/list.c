@@ -5,13 +5,9 @@
 #include "x509.h"
 #include "file.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool fail_errno(struct x509_problem *problem, int errnum)
 {
@@ -250,44 +246,15 @@ bool x509_list_add_file(struct x509_list *list, const char *path, bool skip_bad,
 	return add_block(list, text, n, skip_bad, &found, problem) && found > 0;
 }
 
-/* One entry of a directory. What is no regular file, is gone, may not be read or is too large holds no
- * certificates for us. */
-static bool add_entry(struct x509_list *list, int directory, const char *name, struct x509_problem *problem)
+static bool add_found(void *list, unsigned char *text, size_t n, struct x509_problem *problem)
 {
-	/* Without O_NONBLOCK a FIFO would hold us up here. */
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return (errno != EMFILE && errno != ENFILE && errno != ENOMEM) || fail_errno(problem, errno);
-	struct stat status;
-	size_t n, found;
-	unsigned char *text = NULL;
-	bool good = true;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= X509_FILE_MAX) {
-		text = x509_read_descriptor(fd, X509_FILE_MAX, &n, problem);
-		good = text != NULL || problem->errnum == EFBIG;
-	}
-	(void)close(fd);
-	return text == NULL ? good : add_block(list, text, n, true, &found, problem);
+	size_t found;
+	return add_block(list, text, n, true, &found, problem);
 }
 
 bool x509_list_add_directory(struct x509_list *list, const char *path, struct x509_problem *problem)
 {
-	DIR *directory = opendir(path);
-	if (directory == NULL)
-		return fail_errno(problem, errno);
-	bool good = true;
-	while (good) {
-		errno = 0;
-		const struct dirent *entry = readdir(directory);
-		if (entry == NULL) {
-			good = errno == 0 || fail_errno(problem, errno);
-			break;
-		}
-		if (entry->d_name[0] != '.')
-			good = add_entry(list, dirfd(directory), entry->d_name, problem);
-	}
-	(void)closedir(directory);
-	return good;
+	return file_each(path, X509_FILE_MAX, add_found, list, problem);
 }
 
 void x509_list_free(struct x509_list *list)

@@ -1,5 +1,6 @@
 /*
- * Key algorithms and curves by object identifier, and the DER types that numbers and points of keys stand in.
+ * Algorithms and curves by object identifier, and the small DER types that keys, certificates and revocation
+ * lists are made of.
  */
 #include "oids.h"
 
@@ -109,4 +110,67 @@ bool der_take_bytes_of_bits(struct bytes *in, struct bytes *content)
 	*content = (struct bytes){ bits.at + 1, bits.n - 1 };
 	*in = rest;
 	return true;
+}
+
+bool der_read_algorithm(struct bytes content, struct bytes *oid, struct bytes *parameters)
+{
+	struct bytes value;
+	unsigned tag;
+	if (!der_take(&content, DER_OID, oid) || oid->n == 0)
+		return false;
+	*parameters = content;
+	return content.n == 0 || (der_next(&content, &tag, &value) && content.n == 0);
+}
+
+/* RFC 4055 5: NULL with RSA, though some leave it out; RFC 5758 3.2: nothing with ECDSA. */
+static bool signature_parameters_fit(enum x509_signature kind, struct bytes parameters)
+{
+	struct bytes null;
+	switch (kind) {
+	case X509_SIGNED_OTHERWISE:
+		return true;
+	case X509_RSA_SHA1:
+	case X509_RSA_SHA256:
+	case X509_RSA_SHA384:
+	case X509_RSA_SHA512:
+		return parameters.n == 0 || (der_take(&parameters, DER_NULL, &null) && null.n == 0);
+	default:
+		return parameters.n == 0;
+	}
+}
+
+bool der_read_signature_algorithm(struct bytes content, struct bytes *oid, enum x509_signature *kind)
+{
+	struct bytes parameters;
+	if (!der_read_algorithm(content, oid, &parameters))
+		return false;
+	*kind = oid_signature(*oid);
+	return signature_parameters_fit(*kind, parameters);
+}
+
+bool der_take_flag(struct bytes *in, bool *flag)
+{
+	struct bytes value;
+	*flag = false;
+	if (in->n == 0 || in->at[0] != DER_BOOLEAN)
+		return true;
+	if (!der_take(in, DER_BOOLEAN, &value) || value.n != 1 || (value.at[0] != 0 && value.at[0] != 0xff))
+		return false;
+	*flag = value.at[0] != 0;
+	return true;
+}
+
+bool der_take_serial(struct bytes *in, struct bytes *serial)
+{
+	if (!der_take(in, DER_INTEGER, serial) || serial->n == 0)
+		return false;
+	unsigned sign = serial->at[0] >= 0x80 ? 0xff : 0;
+	return serial->n == 1 || serial->at[0] != sign || (serial->at[1] ^ sign) >= 0x80;
+}
+
+bool der_take_extension(struct bytes *in, struct bytes *oid, bool *critical, struct bytes *value)
+{
+	struct bytes item;
+	return der_take(in, DER_SEQUENCE, &item) && der_take(&item, DER_OID, oid) && oid->n > 0 &&
+		   der_take_flag(&item, critical) && der_take(&item, DER_OCTET_STRING, value) && item.n == 0;
 }

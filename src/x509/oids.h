@@ -1,6 +1,6 @@
 /*
- * For key.c, certificate.c and variables.c: the object identifiers that all of them compare with, as the
- * contents of an OBJECT IDENTIFIER, and what the public keys of both kinds of files share.
+ * For key.c, certificate.c, crl.c and variables.c: the object identifiers that they compare with, as the
+ * contents of an OBJECT IDENTIFIER, and the DER types that several of them read.
  */
 #ifndef X509_OIDS_H
 #define X509_OIDS_H
@@ -25,5 +25,23 @@ bool der_take_positive(struct bytes *in, struct bytes *number);
 
 /* Takes a BIT STRING of whole bytes; *content is what follows the count of unused bits. */
 bool der_take_bytes_of_bits(struct bytes *in, struct bytes *content);
+
+/* Reads the contents of an AlgorithmIdentifier (RFC 5280 4.1.1.2); *parameters is empty or one element. */
+bool der_read_algorithm(struct bytes content, struct bytes *oid, struct bytes *parameters);
+
+/* The same for one of a signature: also false if the parameters do not go with a kind that is known. */
+bool der_read_signature_algorithm(struct bytes content, struct bytes *oid, enum x509_signature *kind);
+
+/*
+ * Takes a BOOLEAN DEFAULT FALSE, if there is one. DER leaves FALSE out (X.690 11.5); certificates that write
+ * it down are common enough to be let in.
+ */
+bool der_take_flag(struct bytes *in, bool *flag);
+
+/* Takes the number of a certificate. RFC 5280 4.1.2.2 asks readers to bear with zero and negative ones. */
+bool der_take_serial(struct bytes *in, struct bytes *serial);
+
+/* Takes one Extension (RFC 5280 4.1). On failure *in has moved, or not. */
+bool der_take_extension(struct bytes *in, struct bytes *oid, bool *critical, struct bytes *value);
 
 #endif

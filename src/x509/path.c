@@ -13,7 +13,7 @@ enum {
 };
 
 /* How far a refused path had come, least first; steps count more than these. */
-enum reached { NO_ISSUER, BAD_SIGNATURE, BAD_AUTHORITY, BAD_ANCHOR, EXHAUSTED, REACHED_KINDS };
+enum reached { NO_ISSUER, BAD_SIGNATURE, BAD_AUTHORITY, BAD_ANCHOR, EXHAUSTED, BAD_STATUS, REACHED_KINDS };
 
 enum memo { UNKNOWN, GOOD, BAD };
 
@@ -36,6 +36,8 @@ struct refusal {
 };
 
 static const struct refusal none = { 0, NULL };
+static const struct refusal too_many_signatures = { X509_ALERT_BAD_CERTIFICATE,
+	"certificates lead to too many signatures" };
 
 static struct refusal bad(const char *reason)
 {
@@ -192,7 +194,7 @@ static struct refusal judge_signature(struct search *s, const struct x509_certif
 	if (!memo || *memo == UNKNOWN) {
 		if (!s->signatures) {
 			s->exhausted = true;
-			return bad("certificates lead to too many signatures");
+			return too_many_signatures;
 		}
 		s->signatures--;
 		bool good = is_signed_by(s, certificate, authority);
@@ -208,14 +210,16 @@ static struct refusal judge_signature(struct search *s, const struct x509_certif
 
 /* ---- the search ---- */
 
-/* Of all paths that come to nothing, that which went furthest is told of. */
-static void tell(struct search *s, struct refusal refusal, enum reached reached,
+/* Of all paths that come to nothing, that which went furthest is told of. True if it is this one so far. */
+static bool tell(struct search *s, struct refusal refusal, enum reached reached,
 	const struct x509_certificate *at, bool with_it)
 {
-	size_t far = s->path->n_steps * REACHED_KINDS + reached;
+	/* A path that was whole went further than any other. */
+	size_t steps = reached == BAD_STATUS ? X509_CHAIN_MAX + 1 : s->path->n_steps;
+	size_t far = steps * REACHED_KINDS + reached;
 
 	if (far <= s->told)
-		return;
+		return false;
 	s->told = far;
 	s->n_told_steps = s->path->n_steps;
 	memcpy(s->told_steps, s->path->steps, s->path->n_steps * sizeof s->told_steps[0]);
@@ -223,6 +227,7 @@ static void tell(struct search *s, struct refusal refusal, enum reached reached,
 		s->told_steps[s->n_told_steps++] = at;
 	s->path->at = at;
 	*s->verdict = (struct x509_verdict){ false, refusal.alert, refusal.reason };
+	return true;
 }
 
 /* The same authority (name and key) twice leads nowhere, and would do so forever. The leaf is none yet. */
@@ -259,8 +264,38 @@ static bool accepts(struct search *s, const struct x509_certificate *candidate, 
 		at = last;
 	}
 	if (refusal.reason)
-		tell(s, refusal, reached, at, at == candidate);
+		(void)tell(s, refusal, reached, at, at == candidate);
 	return !refusal.reason;
+}
+
+/* RFC 5280 6.3, of a path that is whole: what its issuers say of all below the anchor. */
+static bool is_revoked(struct search *s)
+{
+	struct x509_path *path = s->path;
+
+	path->warning = NULL;
+	for (size_t i = 0; s->trust->crls && i + 1 < path->n_steps; i++) {
+		struct refusal refusal;
+		struct crl_finding finding;
+		enum crl_status status =
+			crl_look_up(s->trust, path->steps[i], path->steps[i + 1], &s->signatures, &finding);
+
+		if (status == CRL_GOOD)
+			continue;
+		if (status == CRL_MISSING && !s->trust->crls_required) {
+			path->warning = finding.reason;
+			path->warning_at = path->steps[i];
+			continue;
+		}
+		refusal = status == CRL_REVOKED   ? (struct refusal){ X509_ALERT_CERTIFICATE_REVOKED, finding.reason }
+				  : status == CRL_MISSING ? (struct refusal){ X509_ALERT_CERTIFICATE_UNKNOWN, finding.reason }
+										  : too_many_signatures;
+		if (tell(s, refusal, BAD_STATUS, path->steps[i], false))
+			path->revoked_at = finding.revoked_at;
+		path->warning = NULL;
+		return true;
+	}
+	return false;
 }
 
 static bool ends_with(struct search *s, const struct x509_certificate *anchor)
@@ -272,10 +307,12 @@ static bool ends_with(struct search *s, const struct x509_certificate *anchor)
 		return false;
 	path->steps[path->n_steps++] = anchor;
 	reason = policies_refuse(path->steps, path->n_steps);
-	if (!reason)
+	if (!reason && !is_revoked(s))
 		return true;
 	path->n_steps--;
-	tell(s, unsupported(reason), BAD_ANCHOR, NULL, false);
+	if (!reason)
+		return false;
+	(void)tell(s, unsupported(reason), BAD_ANCHOR, NULL, false);
 	return false;
 }
 
@@ -295,7 +332,7 @@ static bool extend(struct search *s)
 			return true;
 		path->n_steps--;
 	}
-	tell(s, unknown_ca("certificate is not from a trusted authority"), NO_ISSUER,
+	(void)tell(s, unknown_ca("certificate is not from a trusted authority"), NO_ISSUER,
 		path->steps[path->n_steps - 1], false);
 	return false;
 }
@@ -387,7 +424,9 @@ void x509_judge(const struct x509_trust *trust, const struct bytes *chain, size_
 	struct refusal refusal;
 
 	path->n_presented = path->n_steps = path->unreadable = 0;
-	path->at = NULL;
+	path->at = path->warning_at = NULL;
+	path->warning = NULL;
+	path->revoked_at = 0;
 	*verdict = (struct x509_verdict){ .accepted = !trust->check_chain };
 	if (!trust->check_chain)
 		return;

@@ -60,4 +60,20 @@ bool name_begins_with(struct bytes name, struct bytes base);
  */
 bool name_has_plain_text(struct bytes name);
 
+enum crl_status { CRL_GOOD, CRL_REVOKED, CRL_MISSING, CRL_EXHAUSTED };
+
+struct crl_finding {
+	const char *reason; /* words, where the status is CRL_REVOKED or CRL_MISSING */
+	int64_t revoked_at; /* unix seconds, after CRL_REVOKED */
+};
+
+/*
+ * crl.c: what trust->crls say of a certificate that authority has issued (RFC 5280 6.3): the newest of those
+ * that cover it and that the authority's key has signed. One that is out of date still tells what was
+ * revoked. CRL_MISSING: there is no list that counts. *signatures is what is left of those allowed;
+ * CRL_EXHAUSTED: it did not suffice.
+ */
+enum crl_status crl_look_up(const struct x509_trust *trust, const struct x509_certificate *certificate,
+	const struct x509_certificate *authority, unsigned *signatures, struct crl_finding *finding);
+
 #endif

@@ -236,6 +236,52 @@ bool x509_list_add_copy(struct x509_list *list, struct bytes der, struct x509_pr
 
 void x509_list_free(struct x509_list *list);
 
+/* ---- revocation lists (RFC 5280 5) ---- */
+
+enum { X509_CRL_FILE_MAX = 64 << 20 }; /* bytes; a larger file is refused */
+
+/* A certificate revocation list. Its entries are not looked at before a certificate is looked up. */
+struct x509_crl {
+	struct bytes der;                 /* all of it */
+	struct bytes tbs;                 /* what is signed, with its header */
+	unsigned version;                 /* 1 or 2 */
+	struct bytes issuer;              /* Name, with its header */
+	int64_t this_update, next_update; /* unix seconds */
+	bool has_next_update;
+	struct bytes entries; /* contents of revokedCertificates; empty if none */
+	enum x509_signature signature_kind;
+	struct bytes signature;
+	bool unknown_critical; /* has a critical extension that is not read here */
+	bool is_delta;         /* says only what has changed since another list */
+	/* issuingDistributionPoint (RFC 5280 5.2.5) */
+	bool is_indirect, only_users, only_authorities, only_attributes, only_some_reasons;
+	bool has_point;           /* is for certificates that name a distribution point of these names: */
+	struct bytes point_names; /* contents of the GeneralNames; empty: names of a kind that is not read here */
+};
+
+/* Revocation lists, each only once. Zero it before its first use. */
+struct x509_crls {
+	struct x509_crl *crls;
+	size_t n, room;
+	void **blocks; /* memory that they borrow from */
+	size_t n_blocks;
+};
+
+/* Reads one list; *crl borrows from der. Trailing bytes are an error. */
+bool x509_crl_parse(struct bytes der, struct x509_crl *crl, struct x509_problem *problem);
+
+/*
+ * Appends every list in a file: PEM with any other blocks and text between, or DER, one behind the other. A
+ * file without any is an error, so is one that cannot be parsed. On failure nothing is added.
+ */
+bool x509_crls_add_file(struct x509_crls *crls, const char *path, struct x509_problem *problem);
+
+/* Appends the lists of every regular file in a directory, as x509_list_add_directory does. A file with one
+ * that cannot be parsed is skipped. */
+bool x509_crls_add_directory(struct x509_crls *crls, const char *path, struct x509_problem *problem);
+
+void x509_crls_free(struct x509_crls *crls);
+
 /* ---- private keys ---- */
 
 /* The numbers of a private key, big-endian; they borrow from the memory the key was read from. */
@@ -279,8 +325,8 @@ struct x509_password {
 };
 
 /*
- * Finds and reads the first private key in text, which is overwritten: PEM (PKCS#1 "RSA PRIVATE KEY", SEC1 "EC
- * PRIVATE KEY", PKCS#8 "PRIVATE KEY", with other blocks around it) or one of the three in DER. Sizes are
+ * Finds and reads the first private key in text, which is overwritten: PEM (PKCS#1 "RSA PRIVATE KEY", SEC1
+ * "EC PRIVATE KEY", PKCS#8 "PRIVATE KEY", with other blocks around it) or one of the three in DER. Sizes are
  * bounded (RSA to 4096 bits, which is BearSSL's limit, exactly two primes). *key borrows from text; wipe text
  * when done.
  *
@@ -381,7 +427,10 @@ struct x509_trust {
 	bool common_name; /* a leaf without DNS and IP entries may have the host name as its common name */
 	unsigned max_intermediates;
 	unsigned min_rsa_bits;
-	int64_t now; /* unix seconds */
+	int64_t now;                  /* unix seconds */
+	const struct x509_crls *crls; /* what has been revoked; NULL: nobody asks */
+	bool crls_required; /* a certificate below the anchor that no valid list covers is refused, not warned of
+						 */
 	/* True if signature over text is right under key; the engine's. kind is one with SHA-2 that suits key. */
 	bool (*check_signature)(const struct x509_public_key *key, enum x509_signature kind, struct bytes text,
 		struct bytes signature);
@@ -391,7 +440,9 @@ struct x509_trust {
 enum {
 	X509_ALERT_BAD_CERTIFICATE = 42,
 	X509_ALERT_UNSUPPORTED_CERTIFICATE = 43,
+	X509_ALERT_CERTIFICATE_REVOKED = 44,
 	X509_ALERT_CERTIFICATE_EXPIRED = 45,
+	X509_ALERT_CERTIFICATE_UNKNOWN = 46,
 	X509_ALERT_UNKNOWN_CA = 48
 };
 
@@ -413,6 +464,10 @@ struct x509_path {
 	const struct x509_certificate *at; /* whom the reason speaks of; NULL: nobody in particular */
 	size_t unreadable;          /* the first presented that could not be parsed, counted from 1; 0: none */
 	const char *why_unreadable; /* and why; all but the leaf are then passed over */
+	int64_t revoked_at;         /* unix seconds; after X509_ALERT_CERTIFICATE_REVOKED only */
+	/* Accepted, though no valid revocation list covers this certificate: why, in static words; or NULL. */
+	const char *warning;
+	const struct x509_certificate *warning_at;
 };
 
 /*

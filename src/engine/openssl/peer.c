@@ -112,8 +112,10 @@ static int error_for(int alert)
 		return X509_V_ERR_CERT_HAS_EXPIRED;
 	case ALERT_UNKNOWN_CA:
 		return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-	case 44: /* certificate_revoked */
+	case ALERT_CERTIFICATE_REVOKED:
 		return X509_V_ERR_CERT_REVOKED;
+	case ALERT_CERTIFICATE_UNKNOWN: /* what the library says of errors that it has no alert for */
+		return X509_V_ERR_DIFFERENT_CRL_SCOPE;
 	case ALERT_DECRYPT_ERROR:
 		return X509_V_ERR_CERT_SIGNATURE_FAILURE;
 	case ALERT_INTERNAL_ERROR:
