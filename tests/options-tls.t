@@ -211,6 +211,7 @@ my @of_clients = (
 	(map { ['a name to send that is none', { TLS_SNI => $_ }, "TLS_SNI: $_: not a host name"] } 'a b', '127.0.0.1', '*.org'),
 	['VERIFYDEPTH', { VERIFYDEPTH => 'x' }, qr/VERIFYDEPTH: x: not a number from 0 to \d+/],
 	(map { ['TLS_MINRSA', { TLS_MINRSA => $_ }, "TLS_MINRSA: $_: not a number from 1024 to 4096"] } '1023', '4097', 'x', ''),
+	['TLS_CRLPOLICY', { TLS_CRLPOLICY => 'always' }, 'TLS_CRLPOLICY: always: value not understood'],
 	['TLS_CNFALLBACK', { TLS_CNFALLBACK => 'yes' }, 'TLS_CNFALLBACK: yes: value not understood'],
 	['TLS_TIME', { TLS_TIME => $> == 0 ? 1 : 'x' }, $> == 0 ? 'TLS_TIME: for tests only, and not as root' : qr/TLS_TIME: x: not a number from 0 to \d+/],
 );

@@ -117,7 +117,7 @@ subtest 'descriptors and processes: clients' => sub {
 my %read = (DHFILE => '/nonexistent', TLS_CLOSE => 'notify', TLS_LINGER => 9, TLS_TIMEOUT => 9, TLS_REPORT => 'short', TLS_VERIFY => 'name', VERIFYDEPTH => 3,
 	TLS_SNI => '', 'CERTFILE:example.test' => '/nonexistent', 'KEYFILE:example.test' => '/nonexistent', TLS_PEERNAME => 'localhost', CADIR => '',
 	CERTCHAINFILE => '', TLS_SNIDIR => '', CIPHERS => '', TLS_MINVERSION => 'TLSv1.2', TLS_MAXVERSION => 'TLSv1.3',
-	TLS_MINRSA => 1024, TLS_CNFALLBACK => 0);
+	TLS_MINRSA => 1024, TLS_CNFALLBACK => 0, CRLFILE => '', CRLDIR => '', TLS_CRLPOLICY => 'warn');
 my %leftover = (SSLCTLFD => 9, SSLREADFD => 9, SSLWRITEFD => 9, UCSPITLS => 'Y', SSL_CLIENT_S_DN => 'old', SSL_CLIENT_S_DN_CN => 'old', SSL_CLIENT_S_DN_OU_1 => 'old',
 	SSL_CLIENT_I_DN_Email => 'old', SSL_CLIENT_CERT => 'old', SSL_CLIENT_CERT_CHAIN_0 => 'old', SSL_CLIENT_SAN_DNS_0 => 'old', SSL_SERVER_SAN_IP_3 => 'old',
 	SSL_SERVER_M_SERIAL => 'old', SSL_CLIENT_VERIFY => 'SUCCESS', SSL_CLIENT_SAN_OTHER_msUPN_0 => 'old', SSL_CLIENT_S_DN_SerialNumber => 'old', SSL_SECURE_RENEG => 'true', SSL_TLS_SNI => 'old',
