@@ -68,7 +68,7 @@ static const char *basic_constraints(struct bytes value, struct x509_certificate
 	struct bytes content;
 	uint64_t length;
 	if (!der_take(&value, DER_SEQUENCE, &content) || value.n != 0 ||
-		!der_take_flag(&content, &certificate->is_ca))
+		!der_take_flag(&content, DER_BOOLEAN, &certificate->is_ca))
 		return "malformed basicConstraints";
 	if (content.n > 0) {
 		if (!der_take_uint(&content, &length) || content.n != 0)

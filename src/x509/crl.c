@@ -21,20 +21,6 @@ static unsigned arc_of(struct bytes oid)
 
 /* ---- reading ---- */
 
-/* BOOLEAN DEFAULT FALSE with a tag of its own. */
-static bool take_tagged_flag(struct bytes *in, unsigned tag, bool *flag)
-{
-	struct bytes value;
-
-	*flag = false;
-	if (in->n == 0 || in->at[0] != tag)
-		return true;
-	if (!der_take(in, tag, &value) || value.n != 1 || (value.at[0] != 0 && value.at[0] != 0xff))
-		return false;
-	*flag = value.at[0] != 0;
-	return true;
-}
-
 /* DistributionPointName: only full names are understood. Of the other kind, a name without a name to match.
  */
 static bool point_name(struct bytes choice, struct x509_crl *crl)
@@ -71,12 +57,12 @@ static bool distribution_point(struct bytes value, struct x509_crl *crl)
 		return false;
 	if (der_take(&in, POINT_0, &part) && !point_name(part, crl))
 		return false;
-	if (!take_tagged_flag(&in, USERS_1, &crl->only_users) ||
-		!take_tagged_flag(&in, AUTHORITIES_2, &crl->only_authorities))
+	if (!der_take_flag(&in, USERS_1, &crl->only_users) ||
+		!der_take_flag(&in, AUTHORITIES_2, &crl->only_authorities))
 		return false;
 	crl->only_some_reasons = der_take(&in, REASONS_3, &part);
-	return take_tagged_flag(&in, INDIRECT_4, &crl->is_indirect) &&
-		   take_tagged_flag(&in, ATTRIBUTES_5, &crl->only_attributes) && in.n == 0;
+	return der_take_flag(&in, INDIRECT_4, &crl->is_indirect) &&
+		   der_take_flag(&in, ATTRIBUTES_5, &crl->only_attributes) && in.n == 0;
 }
 
 static bool crl_extension(struct bytes oid, bool critical, struct bytes value, struct x509_crl *crl)

@@ -148,13 +148,13 @@ bool der_read_signature_algorithm(struct bytes content, struct bytes *oid, enum 
 	return signature_parameters_fit(*kind, parameters);
 }
 
-bool der_take_flag(struct bytes *in, bool *flag)
+bool der_take_flag(struct bytes *in, unsigned tag, bool *flag)
 {
 	struct bytes value;
 	*flag = false;
-	if (in->n == 0 || in->at[0] != DER_BOOLEAN)
+	if (in->n == 0 || in->at[0] != tag)
 		return true;
-	if (!der_take(in, DER_BOOLEAN, &value) || value.n != 1 || (value.at[0] != 0 && value.at[0] != 0xff))
+	if (!der_take(in, tag, &value) || value.n != 1 || (value.at[0] != 0 && value.at[0] != 0xff))
 		return false;
 	*flag = value.at[0] != 0;
 	return true;
@@ -172,5 +172,6 @@ bool der_take_extension(struct bytes *in, struct bytes *oid, bool *critical, str
 {
 	struct bytes item;
 	return der_take(in, DER_SEQUENCE, &item) && der_take(&item, DER_OID, oid) && oid->n > 0 &&
-		   der_take_flag(&item, critical) && der_take(&item, DER_OCTET_STRING, value) && item.n == 0;
+		   der_take_flag(&item, DER_BOOLEAN, critical) && der_take(&item, DER_OCTET_STRING, value) &&
+		   item.n == 0;
 }

@@ -33,10 +33,10 @@ bool der_read_algorithm(struct bytes content, struct bytes *oid, struct bytes *p
 bool der_read_signature_algorithm(struct bytes content, struct bytes *oid, enum x509_signature *kind);
 
 /*
- * Takes a BOOLEAN DEFAULT FALSE, if there is one. DER leaves FALSE out (X.690 11.5); certificates that write
- * it down are common enough to be let in.
+ * Takes a BOOLEAN DEFAULT FALSE, if there is one; tag: DER_BOOLEAN, or one in its place. DER leaves FALSE out
+ * (X.690 11.5); certificates that write it down are common enough to be let in.
  */
-bool der_take_flag(struct bytes *in, bool *flag);
+bool der_take_flag(struct bytes *in, unsigned tag, bool *flag);
 
 /* Takes the number of a certificate. RFC 5280 4.1.2.2 asks readers to bear with zero and negative ones. */
 bool der_take_serial(struct bytes *in, struct bytes *serial);

@@ -377,6 +377,7 @@ static struct refusal parse(struct x509_path *path, const struct bytes *chain, s
 static void refuse(struct search *s, struct refusal refusal, const struct x509_certificate *at)
 {
 	s->path->at = at;
+	s->path->warning = NULL;
 	*s->verdict = (struct x509_verdict){ false, refusal.alert, refusal.reason };
 }
 
