@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Bear;
 use BearTls;
+use Certificates qw(seq oid integer number bits octets utc name boolean);
 use POSIX qw(strftime);
 use Test::More;
 use Time::HiRes qw(time);
@@ -168,6 +169,33 @@ subtest 'the whole path below the anchor' => sub {
 	my $top2 = crl('top2', by => 'top2');
 	like(verify('cross', CRLFILE => both($none, $list, $top2), CAFILE => temporary('cas.pem'))->{out}, qr/^ok$/m, 'another path is found');
 	like(verify('cross', CRLFILE => both($none, $list, crl('top2-gone', by => 'top2', revoked => [0x2001, ''])), CAFILE => temporary('cas.pem'))->{out}, qr/^alert: certificate_revoked$/m, 'unless that is revoked as well');
+};
+
+# What openssl does not make.
+subtest 'lists made by hand' => sub {
+	my $tops = temporary('tops');
+	mkdir $tops;
+	spew("$tops/top", slurp($top));
+	my $make = sub {
+		my ($next, @entries) = @_;
+		my $algorithm = seq(oid('1.2.840.10045.4.3.2'));
+		my $tbs = seq(number(1), $algorithm, name('CN=middle'), utc(stamp(-1)), $next ? utc(stamp($next)) : (), @entries ? seq(@entries) : ());
+		my $signature = openssl('dgst', '-sha256', '-sign', temporary('middle.key'), spew(temporary('tbs'), $tbs));
+		return (CRLDIR => $tops, CRLFILE => spew(temporary('made.der'), seq($tbs, $algorithm, bits($signature))));
+	};
+	my $entry = sub { my ($serial, @more) = @_; return seq(number($serial), utc('260102030405Z'), @more) };
+	my $reason = sub { my ($oid, $critical, $value) = @_; return seq(seq(oid($oid), $critical ? boolean(1) : (), octets($value))) };
+	my $refused = sub { my ($leaf, @list) = @_; return verify($leaf, @list)->{out} =~ /^refused: (.*)$/m ? $1 : '' };
+	is($refused->('good', $make->(10, $entry->(0x1002))), '', 'as it should be');
+	is($refused->('gone', $make->(10, $entry->(0x1001), $entry->(0x1002))), 'certificate was revoked', 'and with what is revoked');
+	is($refused->('good', $make->(0)), "$issuer does not say how long it is valid", 'no nextUpdate');
+	is($refused->('gone', $make->(0, $entry->(0x1002))), 'certificate was revoked', 'no nextUpdate, and listed');
+	is($refused->('good', $make->(10, $entry->(7, $reason->('2.5.29.29', 1, seq())))), "$issuer has an unknown critical extension", 'an entry of another issuer');
+	is($refused->('gone', $make->(10, $entry->(0x1002), $entry->(7, $reason->('1.2.3', 1, seq())))), "$issuer has an unknown critical extension", 'behind what is listed, too');
+	is($refused->('good', $make->(10, $entry->(7, $reason->('1.2.3', 0, seq())))), '', 'an unknown extension of an entry');
+	is($refused->('gone', $make->(10, $entry->(7, $reason->('2.5.29.21', 0, "\x0a\x01\x01")), $entry->(0x1002))), 'certificate was revoked', 'the reason of one entry is not that of the next');
+	is($refused->('good', $make->(10, seq(number(7)))), "$issuer is malformed", 'an entry without a date');
+	is($refused->('good', $make->(10, $entry->(7, $reason->('2.5.29.21', 0, number(1))))), "$issuer is malformed", 'a reason that is none');
 };
 
 subtest 'files and folders' => sub {
