@@ -81,7 +81,7 @@ OPENSSL_ARCHIVES := $(call archive,relay chain net rules engine/openssl engine x
 ALL_ARCHIVES := $(call archive,starttls) $(IO_ARCHIVES)
 
 # Programs that are executed once for each connection: static, for what it costs to start them.
-PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd ucspitlsc)
+PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd ucspitlsc relay)
 IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify)
 RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcpclient sslserver sslclient)
 

@@ -80,24 +80,12 @@ void loop_note_failure(struct loop *l)
 	loop_fail(l, why->alert_due, words);
 }
 
-/*
- * True once a side that has ended may be closed: left bytes are all taken, and its input has ended or was
- * taken off long enough. Also when waiting longer makes no sense, and left stays.
- */
+/* See farewell_taken. */
 static bool took_leave(const struct loop *l, struct farewell *side, size_t left, bool eof)
 {
 	int64_t linger_ms = l->opened ? (int64_t)l->relay->configuration->linger_s * 1000 : UNWANTED_MS;
 
-	if (left && (!side->since || left != side->left))
-		side->since = l->now;
-	side->left = left;
-	if (left)
-		return l->now - side->since >= linger_ms;
-	if (eof)
-		return true;
-	if (!side->unwanted_until)
-		side->unwanted_until = l->now + UNWANTED_MS;
-	return l->now >= side->unwanted_until || side->discarded >= UNWANTED_BYTES;
+	return farewell_taken(side, l->now, linger_ms, left, eof);
 }
 
 static bool network_finished(struct loop *l)
@@ -172,23 +160,15 @@ void loop_check_deadlines(struct loop *l)
 		end_idle(l);
 }
 
-static void keep_earliest(int64_t *earliest, int64_t candidate)
-{
-	if (candidate && (!*earliest || candidate < *earliest))
-		*earliest = candidate;
-}
-
 int64_t loop_next_deadline(const struct loop *l)
 {
 	int64_t earliest = 0;
 
 	keep_earliest(&earliest, l->handshake_deadline);
 	keep_earliest(&earliest, l->signal_until);
-	keep_earliest(&earliest, l->network.unwanted_until);
-	keep_earliest(&earliest, l->plain.unwanted_until);
+	farewell_deadline(&l->network, l->now, &earliest);
+	farewell_deadline(&l->plain, l->now, &earliest);
 	if (l->relay->idle_ms && l->idle_since && l->opened)
 		keep_earliest(&earliest, l->idle_since + l->relay->idle_ms);
-	if (l->network.left || l->plain.left)
-		keep_earliest(&earliest, l->now + TICK_MS);
 	return earliest;
 }

@@ -3,7 +3,6 @@
  * state moves bytes, waits with a deadline, or ends.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,45 +13,16 @@ static struct loop the_loop; /* one connection a process; in BSS, so that untouc
 
 /* ---- signals ---- */
 
-static volatile sig_atomic_t signal_caught; /* its number, 0: none */
-static volatile sig_atomic_t signal_for_us_alone;
-
-static void on_signal(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	signal_caught = number;
-	signal_for_us_alone = info->si_code == SI_USER;
-}
-
-static bool catch_signals(sigset_t *while_waiting)
-{
-	static const int numbers[] = { SIGTERM, SIGHUP, SIGINT };
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
-
-	if (sigemptyset(&action.sa_mask) < 0 || sigprocmask(SIG_SETMASK, NULL, while_waiting) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		struct sigaction old;
-		if (sigaction(numbers[i], NULL, &old) < 0)
-			return false;
-		if (old.sa_handler == SIG_IGN && numbers[i] != SIGTERM)
-			continue; /* nohup, or a shell's background: whoever started us wants it so */
-		if (sigaction(numbers[i], &action, NULL) < 0 || sigdelset(while_waiting, numbers[i]) < 0)
-			return false;
-	}
-	return true;
-}
-
 /* Prog gets the signal too if it was for us alone, and has a moment to finish; nothing more is received for
  * it. */
 static void act_on_signal(struct loop *l)
 {
-	int number = signal_caught;
+	bool for_us_alone;
+	int number = waiting_take_signal(&for_us_alone);
 
-	signal_caught = 0;
 	if (!number)
 		return;
-	if (signal_for_us_alone && l->relay->prog > 0)
+	if (for_us_alone && l->relay->prog > 0)
 		(void)kill(l->relay->prog, number); /* where the uids allow it */
 	if (!l->opened) {
 		loop_fail(l, ALERT_USER_CANCELED, "ended by a signal during the handshake");
@@ -84,55 +54,24 @@ static bool pump(struct loop *l)
 
 /* ---- waiting ---- */
 
-/* A port that has hung up is polled only while something is wanted of it: poll would return at once for ever.
- */
-static void ask(struct pollfd *p, const struct port *port, bool wanted, short event)
-{
-	wanted = wanted && !port->ready;
-	p->fd = port->hung_up && !wanted ? -1 : port->fd;
-	p->events = wanted ? event : 0;
-	p->revents = 0;
-}
-
-static void take_answer(const struct pollfd *p, struct port *port)
-{
-	if (p->fd < 0 || !p->revents)
-		return;
-	if (p->revents & (POLLERR | POLLHUP | POLLNVAL))
-		port->hung_up = true;
-	if (p->events)
-		port->ready = true;
-}
-
 /* Waits until something can move or a deadline has come; with busy it only looks. False: poll failed. */
-static bool wait_for_more(struct loop *l, bool busy, const sigset_t *signals)
+static bool wait_for_more(struct loop *l, bool busy)
 {
 	struct pollfd p[5];
 	int64_t deadline = busy ? l->now : loop_next_deadline(l);
-	int64_t ms = deadline > l->now ? deadline - l->now : 0;
-	struct timespec patience = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-	int got;
 
-	ask(&p[0], &l->net_in, loop_wants_network(l), POLLIN);
-	ask(&p[1], &l->net_out, l->queue_n > 0 && !l->out_done, POLLOUT);
-	ask(&p[2], &l->plain_in, loop_wants_plain(l), POLLIN);
-	ask(&p[3], &l->plain_out, l->gather_n > 0, POLLOUT);
-	ask(&p[4], &l->told, l->told.fd >= 0, POLLOUT);
-	got = ppoll(p, 5, deadline ? &patience : NULL, signals);
-	l->now = net_now();
-	if (got > 0 && l->now - l->signals_let_in >= TICK_MS) {
-		/* Where ppoll finds a descriptor ready it lets no signal in: under a steady stream none ever came. */
-		static const struct timespec at_once = { 0, 0 };
-		l->signals_let_in = l->now;
-		(void)ppoll(NULL, 0, &at_once, signals);
-	}
-	if (got < 0)
-		return errno == EINTR;
-	take_answer(&p[0], &l->net_in);
-	take_answer(&p[1], &l->net_out);
-	take_answer(&p[2], &l->plain_in);
-	take_answer(&p[3], &l->plain_out);
-	take_answer(&p[4], &l->told);
+	waiting_ask(&p[0], &l->net_in, loop_wants_network(l), POLLIN);
+	waiting_ask(&p[1], &l->net_out, l->queue_n > 0 && !l->out_done, POLLOUT);
+	waiting_ask(&p[2], &l->plain_in, loop_wants_plain(l), POLLIN);
+	waiting_ask(&p[3], &l->plain_out, l->gather_n > 0, POLLOUT);
+	waiting_ask(&p[4], &l->told, l->told.fd >= 0, POLLOUT);
+	if (!waiting_poll(&l->waiting, p, 5, deadline, &l->now))
+		return false;
+	waiting_take_answer(&p[0], &l->net_in);
+	waiting_take_answer(&p[1], &l->net_out);
+	waiting_take_answer(&p[2], &l->plain_in);
+	waiting_take_answer(&p[3], &l->plain_out);
+	waiting_take_answer(&p[4], &l->told);
 	return true;
 }
 
@@ -186,10 +125,9 @@ static void close_all(struct loop *l)
 void relay_run(const struct relay *relay, struct relay_end *end)
 {
 	struct loop *l = &the_loop;
-	sigset_t signals;
 
 	set_up(l, relay, end);
-	if (!catch_signals(&signals) || l->net_out.fd < 0 || l->plain_out.fd < 0)
+	if (!waiting_catch_signals(&l->waiting) || l->net_out.fd < 0 || l->plain_out.fd < 0)
 		break_off(l);
 	loop_note_failure(l);
 	while (!l->broken) {
@@ -201,7 +139,7 @@ void relay_run(const struct relay *relay, struct relay_end *end)
 			busy = pump(l);
 		if (loop_finished(l))
 			break;
-		if (!wait_for_more(l, busy, &signals))
+		if (!wait_for_more(l, busy))
 			break_off(l);
 	}
 	close_all(l);

@@ -5,8 +5,10 @@
 #ifndef RELAY_LOOP_H
 #define RELAY_LOOP_H
 
+#include "relay/farewell.h"
 #include "relay/port.h"
 #include "relay/relay.h"
+#include "relay/waiting.h"
 
 enum {
 	IN_ROOM =
@@ -15,19 +17,8 @@ enum {
 	QUEUE_ROOM = 65536,   /* records waiting for the network */
 	REFILL_BELOW = 16384, /* no new cleartext is sealed while more than this waits */
 	HANDSHAKE_BYTES = 256 << 10, /* that a peer may send before the handshake is complete */
-	UNWANTED_BYTES = 1 << 20,    /* input that nobody wants: how much of it is taken off */
-	UNWANTED_MS = 2000,          /* and for how long once our side has ended */
 	FAREWELL_MS = 2000,          /* that prog has to finish its output after a signal */
-	PASSES = 16,                 /* over all descriptors before signals and deadlines get their turn */
-	TICK_MS = 200                /* between looks at what the peer has acknowledged */
-};
-
-/* One side that has ended: what it was sent has to be taken, what it still sends taken off. */
-struct farewell {
-	size_t left;            /* bytes not yet taken when last looked at */
-	int64_t since;          /* when that changed; 0: nothing was left */
-	int64_t unwanted_until; /* how long its input is taken off; 0: not begun */
-	size_t discarded;       /* bytes of its input that were thrown away */
+	PASSES = 16                  /* over all descriptors before signals and deadlines get their turn */
 };
 
 struct loop {
@@ -70,7 +61,7 @@ struct loop {
 
 	/* monotonic milliseconds; 0: not set */
 	int64_t now, handshake_deadline, idle_since, signal_until;
-	int64_t signals_let_in;
+	struct waiting waiting;
 	struct farewell network, plain;
 };
 

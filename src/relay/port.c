@@ -24,7 +24,10 @@ void port_open(struct port *port, int fd)
 	socklen_t length = sizeof address;
 
 	*port = (struct port){ .fd = fd };
-	port->is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	if (fstat(fd, &st) == 0) {
+		port->is_socket = S_ISSOCK(st.st_mode);
+		port->is_pipe = S_ISFIFO(st.st_mode);
+	}
 	port->is_local = port->is_socket && getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
 					 address.ss_family == AF_UNIX;
 	port->may_block = !port->is_socket && !(flags >= 0 && flags & O_NONBLOCK);

@@ -11,6 +11,7 @@
 struct port {
 	int fd;         /* -1: closed */
 	bool is_socket; /* MSG_DONTWAIT */
+	bool is_pipe;
 	bool is_local;  /* a socket of this machine's own kind (AF_UNIX) */
 	bool may_block; /* neither a socket nor opened non-blocking: only what poll allows, and small writes */
 	bool ready;     /* worth a try; poll said so, or nobody has asked yet */

@@ -226,6 +226,27 @@ void relay_run(const struct relay *, struct relay_end *);
  */
 void relay_turn_away(int net_in, int net_out);
 
+/* ---- two connections joined ---- */
+
+struct relay_join {
+	int near_in, near_out, far_in, far_out; /* four descriptors; the two of a side may be one connection */
+	unsigned idle_s;                        /* 0: never */
+	bool end_with_far;                      /* all has ended when what comes from the far side has */
+};
+
+struct relay_join_end {
+	bool failed;                /* a side was reset, or not all could be delivered */
+	char words[160];            /* why; or what ended it, if that is worth a line; else "" */
+	uint64_t to_far, to_near;   /* bytes taken for each */
+};
+
+/*
+ * Passes on what comes from near_in to far_out and from far_in to near_out, and each end as an end, until both
+ * directions have ended and what could be delivered was. A reset is passed on as a reset to a TCP connection, as an
+ * end to a pipe. Closes the descriptors. Signals as in relay_run.
+ */
+void relay_join(const struct relay_join *, struct relay_join_end *);
+
 /* ---- what is reported of a connection ---- */
 
 /*
