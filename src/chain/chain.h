@@ -379,6 +379,24 @@ bool chain_leave_standard(void);
 /* Puts a connection on the two descriptors given, open across exec, and nowhere else. False with errno on failure. */
 bool chain_place(int connection, int reading, int writing);
 
+struct net_target;
+
+/* A client from its options to what it becomes: tcpclient and its like. */
+struct tcp_client_program {
+	const char *name;
+	const char *usage;
+	/* Puts the targets into the order in which they are tried, or says what is wrong and exits. NULL: there is one target, and no "--". */
+	void (*arrange)(struct net_target *targets, size_t n);
+};
+
+_Noreturn void tcp_client(const struct tcp_client_program *program, int argc, char **argv);
+
+/*
+ * What clients do with a new connection: log it, ask for names, describe it in changes by the sets of variables (enum net_variables),
+ * place it on 6 and 7. Dies if that cannot be done.
+ */
+void tcp_client_take(const char *program, const struct tcp_client_options *options, int connection, int sets, stralloc *changes);
+
 /* Who sslserver and sslclient let do what (the table of DESIGN §5). */
 struct chain_rights {
 	struct chain_identity listener; /* what the listener becomes after binding; empty: it stays what it is */

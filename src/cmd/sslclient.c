@@ -57,18 +57,6 @@ static void prepare_tls(const struct tcp_client_options *options, const char *ve
 		die(&problem);
 }
 
-/* The names that the variables need; what stays unknown is no reason to give up. */
-static void ask_names(
-	const struct tcp_client_options *options, struct net_connection *words, struct net_answers *names)
-{
-	const struct net_questions questions = {
-		.remote_host = options->remote_host, .remote_info = options->remote_info, .seconds = options->names_s
-	};
-
-	if (!net_ask(&questions, words, names))
-		net_die(program, EXIT_SYSTEM, "ask for names", NULL, strerror(errno));
-}
-
 int main(int argc, char **argv)
 {
 	struct tcp_client_options options = tcp_client_defaults;
@@ -78,12 +66,11 @@ int main(int argc, char **argv)
 	struct chain_problem failure;
 	struct net_connect how;
 	struct net_address source;
-	struct net_connection words;
-	struct net_answers names;
 	struct chain_password password;
 	stralloc changes = STRALLOC_ZERO;
 	const char *problem = NULL, *verify;
 	char name[256];
+	size_t which;
 	int first, connection, sets;
 
 	if (!chain_open_standard())
@@ -97,22 +84,10 @@ int main(int argc, char **argv)
 	if (link.password && !chain_password_take(&password, net_now() + CHAIN_PASSWORD_START_MS, &failure))
 		die(&failure);
 
-	connection = net_connect_or_die(
-		program, argv[first], argv[first + 1], (enum net_family)options.family, &how, options.verbosity >= 1);
-	if (!net_describe(connection, &words))
-		net_die(program, EXIT_SYSTEM, "describe the connection", NULL, strerror(errno));
-	words.local_host = options.local_name;
-	if (options.verbosity >= 2)
-		net_log_connected(program, &words);
-	if (!options.delay)
-		net_no_delay(connection);
-	ask_names(&options, &words, &names);
-
+	connection = net_connect_or_die(program, &(struct net_target){ argv[first], argv[first + 1] }, 1,
+		(enum net_family)options.family, &how, options.verbosity >= 1, &which);
 	sets = NET_VARIABLES_SSL | (options.tcp_variables ? NET_VARIABLES_TCP : 0);
-	if (!net_variables(&words, sets, chain_change, &changes))
-		net_die(program, EXIT_SYSTEM, "describe the connection", NULL, strerror(ENOMEM));
-	if (!chain_place(connection, 6, 7))
-		net_die(program, EXIT_SYSTEM, "move the connection", NULL, strerror(errno));
+	tcp_client_take(program, &options, connection, sets, &changes);
 	tls.verbosity = (unsigned)options.verbosity;
 	tls.idle_ms = options.idle_s * 1000;
 	tls.name = server_name(argv[first], name, sizeof name);

@@ -186,34 +186,109 @@ static void interleave(struct net_address *targets, size_t n)
 	}
 }
 
-int net_connect_or_die(const char *program, const char *host, const char *port, enum net_family family,
+/* The addresses of one host operand. */
+struct addresses {
+	struct net_address list[NET_ADDRESSES_MAX];
+	int failed[NET_ADDRESSES_MAX]; /* errno, 0: not tried */
+	size_t n;
+};
+
+static bool find_addresses(
+	const char *host, uint16_t port, enum net_family family, struct addresses *found, const char **why)
+{
+	found->n = net_resolve(host, family, found->list, NET_ADDRESSES_MAX, net_now() + NET_RESOLVE_MS, why);
+	interleave(found->list, found->n);
+	for (size_t i = 0; i < found->n; i++) {
+		found->list[i].port = port;
+		found->failed[i] = 0;
+	}
+	return found->n > 0;
+}
+
+static void log_failures(const char *program, const struct addresses *a)
+{
+	char ip[NET_IP_TEXT], number[NET_NUMBER_TEXT];
+
+	for (size_t i = 0; i < a->n; i++)
+		net_log(program, ": unable to connect to ", net_format_ip(&a->list[i], ip), " port ",
+			net_format_number(a->list[i].port, number), ": ", strerror(a->failed[i]), NULL);
+}
+
+static int connect_to_one(const char *program, const struct net_target *target, enum net_family family,
 	const struct net_connect *how, bool log_errors)
 {
-	struct net_address targets[NET_ADDRESSES_MAX];
+	struct addresses found;
 	struct net_connect what = *how;
-	int failed[NET_ADDRESSES_MAX] = { 0 };
 	const char *why = NULL;
-	char ip[NET_IP_TEXT], number[NET_NUMBER_TEXT];
-	uint16_t port_number;
+	uint16_t port;
 	size_t which;
 	int descriptor;
 
-	net_scan_port_or_die(program, port, &port_number);
-	what.targets = targets;
-	what.n = net_resolve(host, family, targets, NET_ADDRESSES_MAX, net_now() + NET_RESOLVE_MS, &why);
-	if (what.n == 0) {
+	net_scan_port_or_die(program, target->port, &port);
+	if (!find_addresses(target->host, port, family, &found, &why)) {
 		if (log_errors)
-			net_die(program, 111, "look up", host, why);
+			net_die(program, 111, "look up", target->host, why);
 		_exit(111);
 	}
-	interleave(targets, what.n);
-	for (size_t i = 0; i < what.n; i++)
-		targets[i].port = port_number;
-	descriptor = net_connect(&what, &which, failed);
-	if (descriptor >= 0)
-		return descriptor;
-	for (size_t i = 0; log_errors && i < what.n; i++)
-		net_log(program, ": unable to connect to ", net_format_ip(&targets[i], ip), " port ",
-			net_format_number(port_number, number), ": ", strerror(failed[i]), NULL);
+	what.targets = found.list;
+	what.n = found.n;
+	descriptor = net_connect(&what, &which, found.failed);
+	if (descriptor < 0) {
+		if (log_errors)
+			log_failures(program, &found);
+		_exit(111);
+	}
+	return descriptor;
+}
+
+/* Tries the addresses that have not failed yet, or those that timed out, each for so many seconds. */
+static int try_addresses(
+	struct addresses *a, const struct net_connect *how, unsigned seconds, int failed_before)
+{
+	for (size_t i = 0; seconds && i < a->n; i++) {
+		struct net_connect what = { &a->list[i], 1, how->source, seconds, 0 };
+		size_t which;
+		int descriptor = a->failed[i] == failed_before ? net_connect(&what, &which, &a->failed[i]) : -1;
+
+		if (descriptor >= 0)
+			return descriptor;
+	}
+	return -1;
+}
+
+int net_connect_or_die(const char *program, const struct net_target *targets, size_t n,
+	enum net_family family, const struct net_connect *how, bool log_errors, size_t *which)
+{
+	static struct addresses found[NET_TARGETS_MAX];
+	uint16_t ports[NET_TARGETS_MAX];
+	const char *why = NULL;
+	int descriptor;
+
+	*which = 0;
+	if (n == 1)
+		return connect_to_one(program, targets, family, how, log_errors);
+	for (size_t i = 0; i < n; i++)
+		net_scan_port_or_die(program, targets[i].port, &ports[i]);
+	for (*which = 0; *which < n; ++*which) {
+		struct addresses *a = &found[*which];
+
+		if (!find_addresses(targets[*which].host, ports[*which], family, a, &why)) {
+			if (log_errors)
+				net_log(program, ": unable to look up ", targets[*which].host, ": ", why, NULL);
+			continue;
+		}
+		descriptor = try_addresses(a, how, how->first_s, 0);
+		if (descriptor >= 0)
+			return descriptor;
+		if (log_errors)
+			log_failures(program, a);
+	}
+	for (*which = 0; *which < n; ++*which) {
+		descriptor = try_addresses(&found[*which], how, how->more_s, ETIMEDOUT);
+		if (descriptor >= 0)
+			return descriptor;
+	}
+	if (log_errors)
+		net_log(program, ": fatal: no target answers", NULL);
 	_exit(111);
 }

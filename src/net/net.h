@@ -185,12 +185,21 @@ int net_connect(const struct net_connect *what, size_t *which, int *failed);
 bool net_read_client(const char *timeouts, const char *local_ip, unsigned local_port, struct net_connect *how,
 	struct net_address *source, const char **problem);
 
+/* A host operand and a port or the name of a service, as typed. */
+struct net_target {
+	const char *host, *port;
+};
+
+enum { NET_TARGETS_MAX = 16 };
+
 /*
  * A client's whole way: look up, connect, say "PROGRAM: unable to connect to IP port N: REASON" for each
- * address and exit 111 if none answered. port may be a service name; targets in *how do not count.
+ * address and exit 111 if none answered. Targets in *how do not count. Of several targets (NET_TARGETS_MAX at most)
+ * each is looked up when its turn comes, and one that does not answer is said so at once and passed over; those that
+ * timed out get the seconds more when all have had their first. *which is the one that answered.
  */
-int net_connect_or_die(const char *program, const char *host, const char *port, enum net_family family,
-	const struct net_connect *how, bool log_errors);
+int net_connect_or_die(const char *program, const struct net_target *targets, size_t n,
+	enum net_family family, const struct net_connect *how, bool log_errors, size_t *which);
 
 /* TCP_NODELAY on; failures do not matter. */
 void net_no_delay(int socket);
