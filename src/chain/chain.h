@@ -136,6 +136,9 @@ bool chain_clean(stralloc *changes);
 /* True for a name that a report may set (with its numbered and DN forms). */
 bool chain_report_may_set(const char *name, size_t n);
 
+/* Appends a removal for each variable now in the environment that a report may set. */
+bool chain_forget_report(stralloc *changes);
+
 /* Replaces the process by prog (searched in PATH) with the changed environment. Returns only on failure. */
 void chain_exec(char *const *prog, const stralloc *changes, struct chain_problem *problem);
 
@@ -416,6 +419,15 @@ bool chain_decide_rights(const struct chain_identity *asked, struct chain_rights
  * beside them. False with *problem.
  */
 bool chain_name_rights(stralloc *changes, size_t record, struct chain_problem *problem);
+
+struct net_connection;
+
+/*
+ * The connection that the environment describes with ${PROTO}REMOTEIP and its like, in *connection, whose
+ * names belong to the environment; *sets are the sets that are there (enum net_variables). False with *why in
+ * words.
+ */
+bool chain_described(struct net_connection *connection, int *sets, const char **why);
 
 /* ---- what tcpserver and sslserver share ---- */
 

@@ -178,6 +178,17 @@ bool chain_clean(stralloc *changes)
 	return true;
 }
 
+bool chain_forget_report(stralloc *changes)
+{
+	for (char **variable = environ; *variable; variable++) {
+		size_t n = name_length(*variable);
+		if (chain_report_may_set(*variable, n) &&
+			!(stralloc_catb(changes, *variable, n) && stralloc_catb(changes, "", 1)))
+			return false;
+	}
+	return true;
+}
+
 void chain_exec(char *const *prog, const stralloc *changes, struct chain_problem *problem)
 {
 	mexec_am(prog[0], (const char *const *)prog, changes->s, changes->len);

@@ -15,19 +15,24 @@ static char *format_port(uint16_t port, char out[NET_PORT_TEXT])
 	return out;
 }
 
-bool net_describe(int socket, struct net_connection *connection)
+void net_describe_ends(struct net_connection *connection)
 {
 	char interface[IF_NAMESIZE] = "";
 
-	memset(connection, 0, sizeof *connection);
-	if (!net_local(socket, &connection->local) || !net_remote(socket, &connection->remote))
-		return false;
 	(void)net_format_ip(&connection->local, connection->local_ip);
 	(void)net_format_ip(&connection->remote, connection->remote_ip);
 	(void)format_port(connection->local.port, connection->local_port);
 	(void)format_port(connection->remote.port, connection->remote_port);
 	if (connection->remote.scope && if_indextoname(connection->remote.scope, interface))
 		(void)snprintf(connection->interface, sizeof connection->interface, "%s", interface);
+}
+
+bool net_describe(int socket, struct net_connection *connection)
+{
+	memset(connection, 0, sizeof *connection);
+	if (!net_local(socket, &connection->local) || !net_remote(socket, &connection->remote))
+		return false;
+	net_describe_ends(connection);
 	return true;
 }
 

@@ -224,6 +224,9 @@ struct net_connection {
 /* Fills in what the socket tells; the three names stay NULL. False with errno if the peer is gone already. */
 bool net_describe(int socket, struct net_connection *connection);
 
+/* The same for a connection whose two addresses are in the struct already: texts of both, and the interface. */
+void net_describe_ends(struct net_connection *connection);
+
 /* "PROGRAM: pid P from IP" and "PROGRAM: ok P LHOST:LIP:LPORT RHOST:RIP:RINFO:RPORT", P being the calling
  * process. */
 void net_log_from(const char *program, const struct net_connection *connection);

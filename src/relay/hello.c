@@ -60,7 +60,7 @@ static bool take_vector(struct bytes *from, size_t width, struct bytes *part)
 
 /* A host name as RFC 6066 3 wants it: labels of letters, digits, hyphens (and underscores, which are in use),
  * no final dot. */
-static bool copy_name(struct bytes name, char out[HELLO_NAME_MAX + 1])
+bool hello_copy_name(struct bytes name, char out[HELLO_NAME_MAX + 1])
 {
 	size_t label = 0;
 
@@ -105,7 +105,7 @@ static enum hello_result read_server_name(struct bytes extension, struct hello *
 		seen = true;
 		if (memchr(name.at, ':', name.n))
 			continue; /* an IPv6 literal: not allowed there, names nothing, does no harm */
-		if (!copy_name(name, hello->server_name))
+		if (!hello_copy_name(name, hello->server_name))
 			return refuse(hello, ALERT_ILLEGAL_PARAMETER, "illegal server name in ClientHello");
 		if (x509_scan_address(hello->server_name, address))
 			hello->server_name[0] = 0; /* an IPv4 literal: likewise */

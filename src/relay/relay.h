@@ -163,6 +163,10 @@ enum hello_result { HELLO_MORE, HELLO_DONE, HELLO_REFUSED };
  * call. Bytes after HELLO_DONE are not looked at. */
 enum hello_result hello_read(struct hello_reader *, const unsigned char *bytes, size_t n, struct hello *);
 
+/* Copies a host name as RFC 6066 3 wants it, in lower case. False if it is anything else; an IPv4 address may
+ * look like one. */
+bool hello_copy_name(struct bytes name, char out[HELLO_NAME_MAX + 1]);
+
 /* ---- delayed TLS (DESIGN §3, ucspi-tls(7)) ---- */
 
 enum relay_command {

@@ -1,7 +1,8 @@
 /*
  * STARTTLS for programs that know nothing of TLS: the plaintext part of a protocol, up to the byte at which
  * TLS begins, on either side of a connection; asking the UCSPI-TLS control socket for TLS; the relay that
- * takes a greeting away from the output of a program or gives one to it; and asking a proxy for a connection.
+ * takes a greeting away from the output of a program or gives one to it; asking a proxy for a connection; the
+ * header in which a proxy says whom it connects; and a look at the ClientHello.
  * Line protocols are tables (client.c, server.c) for one engine, binary ones small functions beside them.
  * Nothing is ever read beyond the last plaintext byte: what a peer sent behind it stays in the socket, is
  * read as the first TLS record, and fails there. Nothing is allocated; every wait has a deadline.
@@ -13,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <skalibs/stralloc.h>
+#include "net/net.h"
+#include "x509/x509.h"
 
 /* ---- what went wrong ---- */
 
@@ -244,5 +247,59 @@ void proxy_link_read(struct proxy_link *link, const char *program, int argc, cha
 
 /* Sets TLS_PEERNAME to the host if it is not set, so that tlsc checks the right name, and becomes prog. */
 _Noreturn void proxy_link_become_prog(struct proxy_link *link);
+
+/* ---- the PROXY protocol (proxy-protocol.txt of haproxy, versions 1 and 2) ---- */
+
+enum {
+	PROXY_V1_MAX = 107,                   /* bytes of a header, its CRLF included */
+	PROXY_HEADER_MAX = 16 + 65535,        /* version 2 */
+	PROXY_VALUE_MAX = 255,                /* bytes of a text in it, other than a certificate */
+	PROXY_CHECKSUM = 1, PROXY_LITTLE = 2, /* proxy_header_write */
+	PROXY_HEADER_S = 10                   /* -T of proxyrecv and proxysend */
+};
+
+/* What a header says. The bytes are inside the header, or of whoever wrote the struct; n 0: not there. */
+struct proxy_header {
+	bool proxied; /* source and destination count; else the connection is the proxy's own, or not of TCP */
+	struct net_address source, destination;
+	struct bytes alpn, authority;
+	bool tls;         /* the client speaks TLS with the proxy: */
+	bool certificate_shown, certificate_good;
+	struct bytes version, cipher, common_name;
+	struct bytes certificate; /* DER */
+};
+
+/* Reads a whole header of n bytes and nothing behind it. False with *why in words. */
+bool proxy_header_parse(const unsigned char *bytes, size_t n, struct proxy_header *header, const char **why);
+
+/*
+ * Takes a header off the connection, not a byte more; room has PROXY_HEADER_MAX bytes. False with *fault.
+ */
+bool proxy_header_read(struct starttls_wire *wire, unsigned char *room, struct proxy_header *header,
+	struct starttls_fault *fault);
+
+/*
+ * Writes a header into room (PROXY_HEADER_MAX bytes) and returns its length. flags, for version 2:
+ * PROXY_CHECKSUM adds one, PROXY_LITTLE leaves everything out but addresses and checksum. What does not fit,
+ * or is longer than PROXY_VALUE_MAX, is left out. Version 1 has nothing but addresses.
+ */
+size_t proxy_header_write(
+	const struct proxy_header *header, unsigned version, int flags, unsigned char *room);
+
+/* Sends bytes on descriptor wire->writing. False with *fault. */
+bool proxy_header_send(
+	const struct starttls_wire *wire, const void *bytes, size_t n, struct starttls_fault *fault);
+
+/*
+ * Changes of the environment that a header which is proxied asks for: the variables of the sets given (enum
+ * net_variables) describe its addresses, and those that a report may set (chain.h) what it says of TLS; none
+ * of what they have been remains, but local_host of connection, which is what describes the connection now.
+ * False with *why in words, and changes as they were, if something in it must not go into a variable, or NULL: no memory.
+ */
+bool proxy_header_variables(const struct proxy_header *header, const struct net_connection *connection, int sets,
+	stralloc *changes, const char **why);
+
+/* The other way: what the environment says of TLS, with the addresses of connection. */
+void proxy_header_from_environment(const struct net_connection *connection, struct proxy_header *header);
 
 #endif
