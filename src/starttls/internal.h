@@ -42,6 +42,10 @@ enum wire_result wire_skip_line(struct starttls_wire *wire, bool *empty);
 enum wire_result wire_bytes(struct starttls_wire *wire, unsigned char *bytes, size_t n);
 enum wire_result wire_peek(struct starttls_wire *wire, unsigned char *bytes, size_t n);
 
+/* Sockets: up to room bytes, more than known, all left there; *n is how many. */
+enum wire_result wire_peek_more(
+	struct starttls_wire *wire, unsigned char *bytes, size_t room, size_t known, size_t *n);
+
 /* True if a byte comes within ms, which then is *byte and still there. */
 bool wire_first(const struct starttls_wire *wire, int ms, unsigned char *byte);
 

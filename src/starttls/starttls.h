@@ -302,4 +302,17 @@ bool proxy_header_variables(const struct proxy_header *header, const struct net_
 /* The other way: what the environment says of TLS, with the addresses of connection. */
 void proxy_header_from_environment(const struct net_connection *connection, struct proxy_header *header);
 
+/* ---- a look at the ClientHello ---- */
+
+struct hello; /* relay.h */
+
+/*
+ * Waits until the whole ClientHello has come to the socket wire->reading, and says what is in it; no byte is
+ * taken. False with *fault, and hello->alert for the client if it is not 0.
+ */
+bool starttls_peek_hello(struct starttls_wire *wire, struct hello *hello, struct starttls_fault *fault);
+
+/* Answers with an alert, and ends the connection. */
+void starttls_refuse_hello(const struct starttls_wire *wire, int alert);
+
 #endif

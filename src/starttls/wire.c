@@ -255,20 +255,27 @@ enum wire_result wire_bytes(struct starttls_wire *wire, unsigned char *bytes, si
 	return WIRE_OK;
 }
 
-enum wire_result wire_peek(struct starttls_wire *wire, unsigned char *bytes, size_t n)
+enum wire_result wire_peek_more(
+	struct starttls_wire *wire, unsigned char *bytes, size_t room, size_t known, size_t *n)
 {
 	for (;;) {
-		size_t seen;
 		bool last;
-		enum wire_result result = look(wire, bytes, n, &seen, &last);
+		enum wire_result result = look(wire, bytes, room, n, &last);
 
-		if (result == WIRE_OK && seen == n)
+		if (result == WIRE_OK && *n > known)
 			return WIRE_OK;
 		if (result == WIRE_OK)
 			result = nap(wire, last);
 		if (result != WIRE_OK)
 			return result;
 	}
+}
+
+enum wire_result wire_peek(struct starttls_wire *wire, unsigned char *bytes, size_t n)
+{
+	size_t seen;
+
+	return n ? wire_peek_more(wire, bytes, n, n - 1, &seen) : WIRE_OK;
 }
 
 bool wire_first(const struct starttls_wire *wire, int ms, unsigned char *byte)
