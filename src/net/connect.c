@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,10 +73,13 @@ static int try_target(const struct net_address *target, const struct net_address
 	int descriptor =
 		socket(target->is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error = 0;
+	const char *why;
 
 	if (descriptor < 0)
 		return -1;
-	if (source && !bind_source(descriptor, source, target->is_v6))
+	if (!net_options_before_bind(descriptor, &why))
+		error = errno;
+	else if (source && !bind_source(descriptor, source, target->is_v6))
 		error = errno;
 	else if (connect(descriptor, (struct sockaddr *)&name, n) < 0)
 		error = errno == EINPROGRESS || errno == EINTR
@@ -214,6 +218,19 @@ static void log_failures(const char *program, const struct addresses *a)
 			net_format_number(a->list[i].port, number), ": ", strerror(a->failed[i]), NULL);
 }
 
+/* What SOCKOPT asks for and cannot be had is said once and by name, not as a target that does not answer. */
+static void try_options(const char *program, bool is_v6)
+{
+	const char *why;
+	int descriptor = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (descriptor < 0)
+		return; /* the targets will have that, too */
+	if (!net_options_before_bind(descriptor, &why))
+		net_die(program, 111, "set", net_options_variable, why);
+	close(descriptor);
+}
+
 static int connect_to_one(const char *program, const struct net_target *target, enum net_family family,
 	const struct net_connect *how, bool log_errors)
 {
@@ -230,6 +247,7 @@ static int connect_to_one(const char *program, const struct net_target *target, 
 			net_die(program, 111, "look up", target->host, why);
 		_exit(111);
 	}
+	try_options(program, found.list[0].is_v6);
 	what.targets = found.list;
 	what.n = found.n;
 	descriptor = net_connect(&what, &which, found.failed);
@@ -256,7 +274,7 @@ static int try_addresses(
 	return -1;
 }
 
-int net_connect_or_die(const char *program, const struct net_target *targets, size_t n,
+static int connect_to_any(const char *program, const struct net_target *targets, size_t n,
 	enum net_family family, const struct net_connect *how, bool log_errors, size_t *which)
 {
 	static struct addresses found[NET_TARGETS_MAX];
@@ -291,4 +309,16 @@ int net_connect_or_die(const char *program, const struct net_target *targets, si
 	if (log_errors)
 		net_log(program, ": fatal: no target answers", NULL);
 	_exit(111);
+}
+
+int net_connect_or_die(const char *program, const struct net_target *targets, size_t n,
+	enum net_family family, const struct net_connect *how, bool log_errors, size_t *which)
+{
+	int descriptor;
+
+	net_options_or_die(program);
+	descriptor = connect_to_any(program, targets, n, family, how, log_errors, which);
+	if (unsetenv(net_options_variable) < 0)
+		net_die(program, 111, "change the environment", NULL, strerror(errno));
+	return descriptor;
 }

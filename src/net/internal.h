@@ -18,6 +18,12 @@ bool net_from_sockaddr(const struct sockaddr *from, struct net_address *address)
 enum { NET_NUMBER_TEXT = 24 };
 char *net_format_number(long long number, char out[NET_NUMBER_TEXT]);
 
+/* Sets on a new socket what SOCKOPT says. False with *why in words, and errno if the system has refused it. */
+bool net_options_before_bind(int socket, const char **why);
+
+/* Ends with exit 96 if SOCKOPT cannot be understood. */
+void net_options_or_die(const char *program);
+
 /* net_scan_port, its failure said and exit 111. */
 void net_scan_port_or_die(const char *program, const char *text, uint16_t *port);
 

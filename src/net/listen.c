@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -131,6 +132,10 @@ static int take_inherited(const struct net_listen *what, struct net_address *bou
 			close(own);
 		return -1;
 	}
+	if (!net_options_before_bind(own, why)) {
+		close(own);
+		return -1;
+	}
 	if (given > 2)
 		close(given);
 	return own;
@@ -160,6 +165,11 @@ int net_listen(const struct net_listen *what, struct net_address *bound, const c
 		return failed(-1, "make a socket for", doing, why);
 	if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
 		return failed(descriptor, "set SO_REUSEADDR for", doing, why);
+	if (!net_options_before_bind(descriptor, why)) {
+		*doing = "set SOCKOPT for";
+		close(descriptor);
+		return -1;
+	}
 	if (target.address.is_v6) {
 		/* Said in any case: the default is a setting of the system. */
 		const int v6_only = !target.both_families;
@@ -184,10 +194,11 @@ int net_listen_or_die(
 	char ip[NET_IP_TEXT], where[NET_IP_TEXT + 32];
 	int descriptor;
 
+	net_options_or_die(program);
 	if (!net_is_inherited(what->host))
 		net_scan_port_or_die(program, port, &with_port.port);
 	descriptor = net_listen(&with_port, bound, &doing, &why);
-	if (descriptor >= 0)
+	if (descriptor >= 0 && unsetenv(net_options_variable) == 0)
 		return descriptor;
 	if (net_is_inherited(what->host))
 		net_die(program, 111, doing, what->host + 3, why);

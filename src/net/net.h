@@ -207,6 +207,17 @@ void net_no_delay(int socket);
 /* -O: takes a source route off, so that answers go the way of the routing tables. Failures do not matter. */
 void net_kill_ip_options(int socket);
 
+/*
+ * Options of a socket by their names in sockopt(8): "keepalive,linger=5". All are read as they are set, so that
+ * those before a wrong one are set. False with *why in words.
+ */
+bool net_set_options(int socket, const char *settings, const char **why);
+bool net_check_options(const char *settings, const char **why); /* sets nothing */
+
+/* The variable whose options net_listen and net_connect set on the sockets that they make, before they are
+ * bound; those who end the process on failure remove it. */
+extern const char net_options_variable[];
+
 /* ---- one connection in words ---- */
 
 /* Texts are NULL where nothing is known. The strings inside belong to the struct, the pointers to somebody
