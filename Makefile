@@ -83,7 +83,7 @@ ALL_ARCHIVES := $(call archive,starttls) $(IO_ARCHIVES)
 # Programs that are executed once for each connection: static, for what it costs to start them.
 PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd ucspitlsc relay)
 IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify)
-RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcponce tcpclient tcprr tcpprio sslserver sslclient)
+RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcponce tcpclient tcprr tcpprio sslserver sslclient tcpallow)
 
 all: $(COMMANDS) $(OPENSSL_PROGRAMS) $(SCRIPTS)
 tests: $(UNIT_TESTS) $(FUZZ_TESTS) $(TEST_TOOLS)

@@ -359,6 +359,9 @@ struct tcp_client_options {
 extern const struct tcp_server_options tcp_server_defaults;
 extern const struct tcp_client_options tcp_client_defaults;
 
+/* Those of the servers' letters that have to do with rules and names. */
+extern const struct option *const tcpallow_option_table;
+
 /* One table for both servers and one for both clients, entered at different rows. */
 extern const struct option *const tcpserver_option_table;
 extern const struct option *const sslserver_option_table;
@@ -464,5 +467,11 @@ int tcp_service_run(struct tcp_service *service, const struct chain_identity *id
  * said ok. False if the client is gone already.
  */
 bool tcp_service_admit(struct tcp_service *service, const struct net_accepted *accepted);
+
+/*
+ * The same for a connection that was let in once and has been described anew since (chain_described): names are
+ * asked for only with remote_host, and a limit counts nothing.
+ */
+void tcp_service_admit_described(struct tcp_service *service, const struct net_connection *connection);
 
 #endif

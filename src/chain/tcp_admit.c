@@ -14,7 +14,7 @@
 
 struct visitor {
 	const struct tcp_service *service;
-	const struct net_accepted *accepted;
+	const struct net_accepted *accepted; /* NULL: only the environment knows the connection */
 	struct net_connection words;
 	struct net_answers names;
 	stralloc record;      /* variables of the rule that counts, as changes */
@@ -48,7 +48,7 @@ static void limit_by_rule(const struct visitor *visitor)
 	unsigned long limit;
 	char reason[64];
 
-	if (!visitor->ip_limit)
+	if (!visitor->ip_limit || !visitor->accepted)
 		return;
 	if (!option_scan_number(visitor->ip_limit, TCP_IP_LIMIT_MAX, &limit))
 		drop(visitor, "use MAXCONIP of a rule", visitor->ip_limit,
@@ -63,7 +63,8 @@ static void limit_by_environment(const struct visitor *visitor)
 {
 	const struct tcp_service *service = visitor->service;
 
-	if (visitor->ip_limit || !service->ip_limit || visitor->accepted->of_address <= service->ip_limit)
+	if (!visitor->accepted || visitor->ip_limit || !service->ip_limit ||
+		visitor->accepted->of_address <= service->ip_limit)
 		return;
 	if (service->options.verbosity >= 1)
 		net_log_ip_limit(service->program, service->ip_limit, &visitor->words.remote);
@@ -169,11 +170,31 @@ static bool describe(struct tcp_service *service, const struct visitor *visitor)
 	return stralloc_catb(&service->changes, visitor->record.s, visitor->record.len);
 }
 
+/* What rules, names and limits make of a visitor who is known by address, up to the complete environment. */
+static void judge(struct tcp_service *service, struct visitor *visitor)
+{
+	const struct tcp_server_options *options = &service->options;
+	bool settled = false;
+
+	if (options->address_rules)
+		settled = follow_rules(visitor, options->address_rules, !options->rules);
+	if (service->clear_banner && !net_write_banner(visitor->accepted->socket, service->clear_banner))
+		drop(visitor, "write the banner to", visitor->words.remote_ip, strerror(errno));
+	if (visitor->accepted || options->remote_host)
+		ask_names(visitor);
+	if (options->rules && !settled)
+		(void)follow_rules(visitor, options->rules, true);
+	limit_by_environment(visitor);
+	if (options->verbosity >= 2)
+		net_log_ok(service->program, &visitor->words);
+	if (!describe(service, visitor))
+		drop(visitor, "describe connection from", visitor->words.remote_ip, strerror(ENOMEM));
+}
+
 bool tcp_service_admit(struct tcp_service *service, const struct net_accepted *accepted)
 {
 	const struct tcp_server_options *options = &service->options;
 	struct visitor visitor = { .service = service, .accepted = accepted };
-	bool settled = false;
 
 	if (!net_describe(accepted->socket, &visitor.words))
 		return false;
@@ -181,19 +202,17 @@ bool tcp_service_admit(struct tcp_service *service, const struct net_accepted *a
 	if (options->verbosity >= 2)
 		net_log_from(service->program, &visitor.words);
 	set_up_socket(&visitor);
-	if (options->address_rules)
-		settled = follow_rules(&visitor, options->address_rules, !options->rules);
-	if (service->clear_banner && !net_write_banner(accepted->socket, service->clear_banner))
-		drop(&visitor, "write the banner to", visitor.words.remote_ip, strerror(errno));
-	ask_names(&visitor);
-	if (options->rules && !settled)
-		(void)follow_rules(&visitor, options->rules, true);
-	limit_by_environment(&visitor);
-	if (options->verbosity >= 2)
-		net_log_ok(service->program, &visitor.words);
-	if (!describe(service, &visitor))
-		drop(&visitor, "describe connection from", visitor.words.remote_ip, strerror(ENOMEM));
+	judge(service, &visitor);
 	if (!chain_place(accepted->socket, 0, 1))
 		drop(&visitor, "move connection from", visitor.words.remote_ip, strerror(errno));
 	return true;
+}
+
+void tcp_service_admit_described(struct tcp_service *service, const struct net_connection *connection)
+{
+	struct visitor visitor = { .service = service, .words = *connection };
+
+	if (service->options.local_name)
+		visitor.words.local_host = service->options.local_name;
+	judge(service, &visitor);
 }

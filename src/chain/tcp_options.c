@@ -88,6 +88,17 @@ static const struct option server_table[] = { REFUSED_WITH('T', of_sslserver),
 const struct option *const tcpserver_option_table = server_table;
 const struct option *const sslserver_option_table = server_table + SSLSERVER_ROW;
 
+/* Here rules is an operand, and nothing is looked up unless it is asked for. */
+static const struct option allow_table[] = { SET('q', tcp_server_options, verbosity, 0),
+	SET('Q', tcp_server_options, verbosity, 1), SET('v', tcp_server_options, verbosity, 2),
+	TEXT('l', tcp_server_options, local_name), SET('h', tcp_server_options, remote_host, 1),
+	SET('H', tcp_server_options, remote_host, 0), SET('p', tcp_server_options, paranoid, 1),
+	SET('P', tcp_server_options, paranoid, 0),
+	NUMBER('t', tcp_server_options, names_s, 1, SECONDS_MAX, "seconds"),
+	SET('X', tcp_server_options, rules_may_be_missing, 1), END };
+
+const struct option *const tcpallow_option_table = allow_table;
+
 static bool id_from_environment(const char *name, unsigned long *id)
 {
 	const char *text = getenv(name);
