@@ -64,4 +64,31 @@ subtest 'argv0' => sub {
 	like($result->{err}, qr{^argv0: fatal: unable to run /nowhere: No such file}, '... and words');
 };
 
+subtest 'ptyrun' => sub {
+	my @pty = (command('ptyrun'));
+	is(run(@pty, 'sh', '-c', 'for fd in 0 1 2; do test -t $fd && echo $fd; done; stty size; ps -o tty= -p $$ >/dev/null && : </dev/tty && echo tty')->{out}, "0\r\n1\r\n2\r\n24 80\r\ntty\r\n", 'a terminal, of this size, and its own');
+	is(run({ in => "hello\n" }, @pty, 'sh', '-c', 'stty -echo; echo ready; read -r x; echo "got $x"; cat; echo end')->{out} =~ s/^hello\r\n//r, "ready\r\ngot hello\r\nend\r\n", 'input, and its end');
+	is(run({ in => 'no newline' }, @pty, 'sh', '-c', 'stty -echo; cat >/dev/null; echo end')->{out} =~ s/^no newline//r, "end\r\n", '... in the middle of a line');
+	is(run(@pty, 'sh', '-c', 'exit 7')->{exit}, 7, 'exit code');
+	is(run(@pty, 'sh', '-c', 'kill -KILL $$')->{exit}, 137, 'a signal');
+	my $much = run({ timeout => 20 }, @pty, 'seq', '1', '50000');
+	is(length $much->{out}, 338894, 'all of a long output') or diag $much->{err};
+	is(run(@pty, '/nowhere')->{exit}, 111, 'a prog that is not there');
+	like(run(@pty, '/nowhere')->{out}, qr{^ptyrun: fatal: unable to run /nowhere: No such file}, '... said on the terminal');
+	is(run(@pty)->{exit}, 100, 'no prog');
+	my $server = serve(command('tcpserver'), '-1vH', '127.0.0.1', '0', @pty, 'sh', '-c', 'echo ready; exec cat');
+	my $socket = connect_to($server->{port});
+	like(read_line($socket), qr/^ready/, 'behind tcpserver');
+	close $socket;
+	ok($server->wait_for_log(qr/^tcpserver: end \d+ status/m, 5), '... it ends with the connection');
+	my $gone = run('sh', '-c', '{ "$@"; echo $? >"$0.code"; } | head -n 1', temporary('deaf'), @pty, 'sh', '-c', 'trap "echo hup >&3" HUP; exec 3>"$0"; seq 1 20000; seq 1 20000; echo done >&3', temporary('deaf'));
+	is($gone->{out}, "1\r\n", 'whose output nobody reads');
+	is(slurp(temporary('deaf')), "hup\ndone\n", '... is told, and goes on if it likes to');
+	my $waiting = start(@pty, 'sh', '-c', 'trap "echo term; exit 3" TERM; echo ready; while :; do sleep 0.1; done');
+	ok(wait_until(sub { slurp($waiting->{out}) =~ /ready/ }, 5), 'a signal:');
+	kill 'TERM', $waiting->{pid};
+	is(($waiting->wait_for_end(5) || { exit => '' })->{exit}, 3, '... is passed on');
+	ok(!run({ timeout => 5 }, @pty, 'sh', '-c', '(trap "" HUP; sleep 7) & exit 0')->{timed_out}, 'a process left behind is not waited for');
+};
+
 done_testing;

@@ -299,6 +299,13 @@ bool chain_hold_signals(void);
  */
 int chain_wait_for_prog(pid_t prog);
 
+/*
+ * A program on a pseudo-terminal: forks; in the child, which has the terminal on 0, 1 and 2 and is to become
+ * prog, *exit_code is -1; in the parent, which has copied between the terminal and its own 0 and 1 until prog
+ * has ended, prog's exit code, or 128 + n if signal n ended it. False with *problem, in either.
+ */
+bool chain_on_terminal(int *exit_code, struct chain_problem *problem);
+
 /* ==== the TCP family: tcpserver, sslserver, tcpclient, sslclient ==== */
 
 /* What sslserver demands of clients: nothing, a certificate, or one for the client's own host. */
