@@ -71,18 +71,18 @@ FUZZ_TESTS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out tests/fuzz/
 TEST_TOOLS := $(BUILD)/tests/minimal $(BUILD)/bench/validation
 
 # One static library for each folder that has sources, in link order: a folder uses only those that stand behind it.
-FOLDERS := $(foreach f,starttls relay chain net rules $(BUILT_ENGINES:%=engine/%) engine x509,$(if $(wildcard src/$(f)/*.c),$(f)))
+FOLDERS := $(foreach f,certify starttls relay chain net rules $(BUILT_ENGINES:%=engine/%) engine x509,$(if $(wildcard src/$(f)/*.c),$(f)))
 archive = $(foreach f,$(filter $(1),$(FOLDERS)),$(BUILD)/lib$(subst /,-,$(f)).a)
 objects = $(patsubst src/%.c,$(BUILD)/src/%.o,$(wildcard src/$(1)/*.c))
 
 PLAIN_ARCHIVES := $(call archive,starttls relay chain net rules x509)
-IO_ARCHIVES := $(call archive,relay chain net rules engine/bearssl engine x509)
+IO_ARCHIVES := $(call archive,certify relay chain net rules engine/bearssl engine x509)
 OPENSSL_ARCHIVES := $(call archive,relay chain net rules engine/openssl engine x509)
 ALL_ARCHIVES := $(call archive,starttls) $(IO_ARCHIVES)
 
 # Programs that are executed once for each connection: static, for what it costs to start them.
 PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd ucspitlsc relay)
-IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify)
+IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify tlscert)
 RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcponce tcpclient tcprr tcpprio sslserver sslclient tcpallow)
 
 all: $(COMMANDS) $(OPENSSL_PROGRAMS) $(SCRIPTS)

@@ -224,4 +224,33 @@ void engine_sha256(struct bytes what, unsigned char out[32]);
 bool engine_check_signature(
 	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature);
 
+/* ---- new keys: in BearSSL's folder alone, for tlscert ---- */
+
+enum {
+	ENGINE_NEW_RSA_BITS_MAX = 4096,
+	ENGINE_NEW_PRIVATE_BYTES = 5 * (ENGINE_NEW_RSA_BITS_MAX + 15) / 16, /* five numbers of half the size */
+	ENGINE_NEW_PUBLIC_BYTES = 4 + (ENGINE_NEW_RSA_BITS_MAX + 7) / 8,
+	ENGINE_NEW_PEM_BYTES = 3584
+};
+
+/* A key pair; what is in it points into itself, so it must not be copied. Wipe it whole. */
+struct engine_new_key {
+	struct x509_private_key private;
+	struct x509_public_key public;
+	unsigned char pem[ENGINE_NEW_PEM_BYTES]; /* the private key: "PRIVATE KEY" (RFC 5958) */
+	size_t pem_n;
+	unsigned char private_numbers[ENGINE_NEW_PRIVATE_BYTES];
+	unsigned char public_numbers[ENGINE_NEW_PUBLIC_BYTES];
+};
+
+/*
+ * Makes a key on a curve (X509_P256 …) or, with curve 0, an RSA key of so many bits with the public exponent
+ * 65537. Takes seconds for large ones. The randomness is the system's. False, with *key wiped, if there is
+ * none, or the library cannot do it.
+ */
+bool engine_generate_key(struct engine_new_key *key, unsigned curve, unsigned rsa_bits);
+
+/* At most 256 bytes of the system's randomness. False with errno if there is none. */
+bool engine_random(void *out, size_t n);
+
 #endif

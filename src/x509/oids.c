@@ -12,38 +12,46 @@
 		array, sizeof array                                                                                  \
 	}
 
-bool oid_is_rsa(struct bytes oid)
+struct bytes oid_of_key(enum x509_key_kind kind)
 {
 	static const unsigned char rsa_encryption[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01 };
-	return bytes_equal(oid, BYTES(rsa_encryption));
+	static const unsigned char ec_public_key[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
+	return kind == X509_KEY_RSA ? BYTES(rsa_encryption) : BYTES(ec_public_key);
+}
+
+bool oid_is_rsa(struct bytes oid)
+{
+	return bytes_equal(oid, oid_of_key(X509_KEY_RSA));
 }
 
 bool oid_is_ec(struct bytes oid)
 {
-	static const unsigned char ec_public_key[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
-	return bytes_equal(oid, BYTES(ec_public_key));
+	return bytes_equal(oid, oid_of_key(X509_KEY_EC));
 }
 
-unsigned oid_curve(struct bytes oid)
+struct bytes oid_of_curve(unsigned curve)
 {
 	static const unsigned char secp256r1[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
 	static const unsigned char secp384r1[] = { 0x2b, 0x81, 0x04, 0x00, 0x22 };
 	static const unsigned char secp521r1[] = { 0x2b, 0x81, 0x04, 0x00, 0x23 };
-	if (bytes_equal(oid, BYTES(secp256r1)))
-		return X509_P256;
-	if (bytes_equal(oid, BYTES(secp384r1)))
-		return X509_P384;
-	if (bytes_equal(oid, BYTES(secp521r1)))
-		return X509_P521;
+	return curve == X509_P256 ? BYTES(secp256r1) : curve == X509_P384 ? BYTES(secp384r1) : BYTES(secp521r1);
+}
+
+unsigned oid_curve(struct bytes oid)
+{
+	for (unsigned curve = X509_P256; curve <= X509_P521; curve++)
+		if (bytes_equal(oid, oid_of_curve(curve)))
+			return curve;
 	return 0;
 }
 
+static const unsigned char pkcs1[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
+static const unsigned char x962[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04 };
+
+enum { MD5 = 4, SHA1 = 5, SHA256 = 11, SHA384 = 12, SHA512 = 13 }; /* arcs of withRSAEncryption */
+
 enum x509_signature oid_signature(struct bytes oid)
 {
-	static const unsigned char pkcs1[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
-	static const unsigned char x962[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04 };
-	enum { MD5 = 4, SHA1 = 5, SHA256 = 11, SHA384 = 12, SHA512 = 13 }; /* withRSAEncryption */
-
 	if (oid.n == sizeof pkcs1 + 1 && memcmp(oid.at, pkcs1, sizeof pkcs1) == 0)
 		switch (oid.at[sizeof pkcs1]) {
 		case MD5:
@@ -70,6 +78,23 @@ enum x509_signature oid_signature(struct bytes oid)
 			return X509_ECDSA_SHA512;
 		}
 	return X509_SIGNED_OTHERWISE;
+}
+
+size_t oid_of_signature(enum x509_signature kind, unsigned char out[OID_SIGNATURE_MAX])
+{
+	if (kind < X509_ECDSA_SHA1) {
+		memcpy(out, pkcs1, sizeof pkcs1);
+		out[sizeof pkcs1] = (unsigned char)(kind == X509_RSA_SHA1 ? SHA1 : SHA256 + (kind - X509_RSA_SHA256));
+		return sizeof pkcs1 + 1;
+	}
+	memcpy(out, x962, sizeof x962);
+	if (kind == X509_ECDSA_SHA1) {
+		out[sizeof x962] = 1;
+		return sizeof x962 + 1;
+	}
+	out[sizeof x962] = 3; /* ecdsa-with-SHA2 */
+	out[sizeof x962 + 1] = (unsigned char)(2 + (kind - X509_ECDSA_SHA256));
+	return sizeof x962 + 2;
 }
 
 size_t curve_bytes(unsigned curve)

@@ -1,6 +1,7 @@
 /*
- * For key.c, certificate.c, crl.c and variables.c: the object identifiers that they compare with, as the
- * contents of an OBJECT IDENTIFIER, and the DER types that several of them read.
+ * For key.c, certificate.c, crl.c, variables.c and write.c: the object identifiers that they compare with or
+ * write, as the contents of an OBJECT IDENTIFIER, the DER types that several of them read, and what the public
+ * keys of both kinds of files share.
  */
 #ifndef X509_OIDS_H
 #define X509_OIDS_H
@@ -10,12 +11,18 @@
 /* rsaEncryption (RFC 8017 A.1) and id-ecPublicKey (RFC 5480 2.1.1). */
 bool oid_is_rsa(struct bytes oid);
 bool oid_is_ec(struct bytes oid);
+struct bytes oid_of_key(enum x509_key_kind kind);
 
 /* A named curve (RFC 5480 2.1.1.1) by its TLS number, 0 for any other. */
 unsigned oid_curve(struct bytes oid);
+struct bytes oid_of_curve(unsigned curve);
 
 /* A signature algorithm (RFC 8017 A.2.4, RFC 5758 3.2). */
 enum x509_signature oid_signature(struct bytes oid);
+
+/* The other way, for all but X509_SIGNED_OTHERWISE: the bytes put into out. */
+enum { OID_SIGNATURE_MAX = 9 };
+size_t oid_of_signature(enum x509_signature kind, unsigned char out[OID_SIGNATURE_MAX]);
 
 /* Bytes of a coordinate or a scalar of a curve with a TLS number. */
 size_t curve_bytes(unsigned curve);

@@ -67,6 +67,41 @@ bool der_take_uint(struct bytes *in, uint64_t *value);
 /* UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 has them (Zulu, seconds, no fraction), as unix seconds. */
 bool der_take_time(struct bytes *in, int64_t *unix_seconds);
 
+/* ---- DER, written from its end to its beginning ---- */
+
+/*
+ * Where DER is put: each call puts something in front of what is there. What does not fit sets overflow,
+ * after which nothing is put any more; look at it once, when all is written.
+ */
+struct der_writer {
+	unsigned char *at;
+	size_t room, begin; /* what is written are the bytes from begin to room */
+	bool overflow;
+};
+
+/* A writer into memory of somebody else. */
+struct der_writer der_write_into(void *memory, size_t room);
+
+/* What is there so far, in the writer's memory. */
+struct bytes der_written(const struct der_writer *w);
+
+void der_put(struct der_writer *w, const void *bytes, size_t n);
+void der_put_byte(struct der_writer *w, unsigned byte);
+
+/* Makes all that was put since w->begin was end the contents of one element. */
+void der_wrap(struct der_writer *w, unsigned tag, size_t end);
+
+/* The same as a BIT STRING of whole bytes. */
+void der_wrap_in_bits(struct der_writer *w, size_t end);
+
+void der_put_element(struct der_writer *w, unsigned tag, const void *content, size_t n);
+
+/* An INTEGER from a big-endian magnitude, whose leading zeros do not count; an empty one is 0. */
+void der_put_positive(struct der_writer *w, struct bytes number);
+
+/* UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5280 4.1.2.5). Years beyond 0..9999 are an overflow. */
+void der_put_time(struct der_writer *w, int64_t unix_seconds);
+
 /* ---- PEM (RFC 7468, lax about what stands outside the blocks and about line ends) ---- */
 
 struct pem_block {
@@ -116,6 +151,16 @@ enum x509_signature {
 	X509_ECDSA_SHA384,
 	X509_ECDSA_SHA512
 };
+
+/* SubjectPublicKeyInfo of an RSA key or one on a curve that has a number here. */
+void x509_put_public_key(struct der_writer *w, const struct x509_public_key *key);
+
+/* AlgorithmIdentifier of any signature but X509_SIGNED_OTHERWISE. */
+void x509_put_signature_algorithm(struct der_writer *w, enum x509_signature kind);
+
+/* SIGNED (RFC 5280 4.1): what is signed as it is, the algorithm, and the signature. */
+void x509_put_signed(
+	struct der_writer *w, struct bytes to_be_signed, enum x509_signature kind, struct bytes signature);
 
 /* Key usage bits (RFC 5280 4.2.1.3), bit 0 of the BIT STRING first. */
 enum {

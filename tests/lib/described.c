@@ -1,9 +1,8 @@
 /*
- * See described.h. DER is written from its end to its beginning: lengths are known when their turn comes.
+ * See described.h. DER is written backwards, as der_writer does it.
  */
 #include "described.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,48 +28,7 @@ bool described_has_alternative_names(const struct described *d)
 	return d->hosts || d->address || d->mail;
 }
 
-/* ---- DER, backwards ---- */
-
-struct writer {
-	unsigned char at[DER_MAX];
-	size_t begin;
-};
-
-static void put(struct writer *w, const void *bytes, size_t n)
-{
-	if (n > w->begin)
-		abort();
-	w->begin -= n;
-	memcpy(w->at + w->begin, bytes, n);
-}
-
-static void put_byte(struct writer *w, unsigned byte)
-{
-	put(w, &(unsigned char){ (unsigned char)byte }, 1);
-}
-
-/* Makes what was written since the beginning was at end one element. */
-static void wrap(struct writer *w, unsigned tag, size_t end)
-{
-	size_t n = end - w->begin;
-
-	put_byte(w, n & 0xff);
-	if (n >= 0x100)
-		put_byte(w, (unsigned)(n >> 8));
-	if (n >= 0x80)
-		put_byte(w, n >= 0x100 ? 0x82 : 0x81);
-	put_byte(w, tag);
-}
-
-static void element(struct writer *w, unsigned tag, const void *content, size_t n)
-{
-	size_t end = w->begin;
-
-	put(w, content, n);
-	wrap(w, tag, end);
-}
-
-#define ELEMENT(w, tag, literal) element(w, tag, literal, sizeof(literal) - 1)
+#define ELEMENT(w, tag, literal) der_put_element(w, tag, literal, sizeof(literal) - 1)
 
 /* ---- keys ---- */
 
@@ -100,44 +58,35 @@ static const struct key *key_of(unsigned number)
 	return key;
 }
 
-static void put_spki(struct writer *w, unsigned number)
+static void put_spki(struct der_writer *w, unsigned number)
 {
 	const struct key *key = key_of(number);
-	size_t end = w->begin, inner;
 
-	put(w, key->public, key->public_n);
-	put_byte(w, 0);
-	wrap(w, DER_BIT_STRING, end);
-	inner = w->begin;
-	if (key->private.curve == BR_EC_secp384r1)
-		ELEMENT(w, DER_OID, "\x2b\x81\x04\x00\x22");
-	else
-		ELEMENT(w, DER_OID, "\x2a\x86\x48\xce\x3d\x03\x01\x07");
-	ELEMENT(w, DER_OID, "\x2a\x86\x48\xce\x3d\x02\x01");
-	wrap(w, DER_SEQUENCE, inner);
-	wrap(w, DER_SEQUENCE, end);
+	x509_put_public_key(w, &(struct x509_public_key){ .kind = X509_KEY_EC,
+							   .curve = (unsigned)key->private.curve,
+							   .point = { key->public, key->public_n } });
 }
 
 /* ---- names and dates ---- */
 
-static void put_name(struct writer *w, unsigned number, bool other_form)
+static void put_name(struct der_writer *w, unsigned number, bool other_form)
 {
 	const char *name = described_common_name(number);
 	size_t end = w->begin;
 
 	if (name) {
 		for (size_t i = strlen(name); i-- > 0;) {
-			put_byte(
+			der_put_byte(
 				w, (unsigned char)(other_form && name[i] >= 'a' && name[i] <= 'z' ? name[i] - 32 : name[i]));
 			if (other_form && name[i] == ' ')
-				put_byte(w, ' ');
+				der_put_byte(w, ' ');
 		}
-		wrap(w, other_form ? DER_UTF8_STRING : DER_PRINTABLE_STRING, end);
+		der_wrap(w, other_form ? DER_UTF8_STRING : DER_PRINTABLE_STRING, end);
 		ELEMENT(w, DER_OID, "\x55\x04\x03");
-		wrap(w, DER_SEQUENCE, end);
-		wrap(w, DER_SET, end);
+		der_wrap(w, DER_SEQUENCE, end);
+		der_wrap(w, DER_SET, end);
 	}
-	wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, DER_SEQUENCE, end);
 }
 
 void described_validity(unsigned dates, int64_t *from, int64_t *to)
@@ -158,56 +107,34 @@ void described_validity(unsigned dates, int64_t *from, int64_t *to)
 	*to = DESCRIBED_TIME + all[dates].to;
 }
 
-/* Civil time from days (proleptic Gregorian calendar, years that begin in March). */
-static void put_time(struct writer *w, int64_t seconds)
-{
-	int64_t days = seconds / DESCRIBED_SECONDS_A_DAY + 719468, rest = seconds % DESCRIBED_SECONDS_A_DAY;
-	int64_t era = days / 146097, of_era = days % 146097;
-	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
-	int64_t day = of_year - (153 * month + 2) / 5 + 1;
-	char text[64];
-
-	month = month < 10 ? month + 3 : month - 9;
-	year += era * 400 + (month <= 2);
-	int n = snprintf(text, sizeof text, "%04d%02d%02d%02d%02d%02dZ", (int)year, (int)month, (int)day,
-		(int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
-	if (n != 15)
-		abort();
-	if (year < 2050)
-		element(w, DER_UTC_TIME, text + 2, 13);
-	else
-		element(w, DER_GENERALIZED_TIME, text, 15);
-}
-
 /* ---- extensions: the value has been written since the beginning was at end ---- */
 
-static void put_extension(struct writer *w, const char *oid, size_t oid_n, bool critical, size_t end)
+static void put_extension(struct der_writer *w, const char *oid, size_t oid_n, bool critical, size_t end)
 {
-	wrap(w, DER_OCTET_STRING, end);
+	der_wrap(w, DER_OCTET_STRING, end);
 	if (critical)
 		ELEMENT(w, DER_BOOLEAN, "\xff");
-	element(w, DER_OID, oid, oid_n);
-	wrap(w, DER_SEQUENCE, end);
+	der_put_element(w, DER_OID, oid, oid_n);
+	der_wrap(w, DER_SEQUENCE, end);
 }
 
 #define EXTENSION(w, arc, critical, end) put_extension(w, "\x55\x1d" arc, 3, critical, end)
 
-static void put_basic(struct writer *w, const struct described *d)
+static void put_basic(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
 	if (d->basic >= CA_0 && d->basic <= CA_3)
-		element(w, DER_INTEGER, &(unsigned char){ (unsigned char)(d->basic - CA_0) }, 1);
+		der_put_element(w, DER_INTEGER, &(unsigned char){ (unsigned char)(d->basic - CA_0) }, 1);
 	if (d->basic == NO_CA_0)
 		ELEMENT(w, DER_INTEGER, "\0");
 	if (d->basic >= CA && d->basic <= CA_3)
 		ELEMENT(w, DER_BOOLEAN, "\xff");
-	wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, DER_SEQUENCE, end);
 	EXTENSION(w, "\x13", d->basic_critical, end);
 }
 
-static void put_usage(struct writer *w, const struct described *d)
+static void put_usage(struct der_writer *w, const struct described *d)
 {
 	static const unsigned char bits[][2] = { [CERT_SIGN] = { 2, 0x04 },
 		[SIGNATURE] = { 7, 0x80 },
@@ -218,11 +145,11 @@ static void put_usage(struct writer *w, const struct described *d)
 		[NO_USAGE] = { 0, 0 } };
 	size_t end = w->begin;
 
-	element(w, DER_BIT_STRING, bits[d->usage], d->usage == NO_USAGE ? 1 : 2);
+	der_put_element(w, DER_BIT_STRING, bits[d->usage], d->usage == NO_USAGE ? 1 : 2);
 	EXTENSION(w, "\x0f", d->usage_critical, end);
 }
 
-static void put_purpose(struct writer *w, const struct described *d)
+static void put_purpose(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
@@ -234,11 +161,11 @@ static void put_purpose(struct writer *w, const struct described *d)
 		ELEMENT(w, DER_OID, "\x2b\x06\x01\x05\x05\x07\x03\x04");
 	if (d->purpose == ANY)
 		ELEMENT(w, DER_OID, "\x55\x1d\x25\x00");
-	wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, DER_SEQUENCE, end);
 	EXTENSION(w, "\x25", d->purpose_critical, end);
 }
 
-static void put_alternative_names(struct writer *w, const struct described *d)
+static void put_alternative_names(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
@@ -248,23 +175,23 @@ static void put_alternative_names(struct writer *w, const struct described *d)
 		ELEMENT(w, 0x87, "\xc0\x00\x02\x01");
 	for (size_t i = DESCRIBED_HOSTS; i-- > 0;)
 		if (d->hosts >> i & 1)
-			element(w, 0x82, described_hosts[i], strlen(described_hosts[i]));
-	wrap(w, DER_SEQUENCE, end);
+			der_put_element(w, 0x82, described_hosts[i], strlen(described_hosts[i]));
+	der_wrap(w, DER_SEQUENCE, end);
 	EXTENSION(w, "\x11", false, end);
 }
 
-static void put_constraint(struct writer *w, const struct described *d)
+static void put_constraint(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
 	ELEMENT(w, 0x82, "a.test");
-	wrap(w, DER_SEQUENCE, end);
-	wrap(w, d->constraint == PERMITTED ? 0xa0 : 0xa1, end);
-	wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, d->constraint == PERMITTED ? 0xa0 : 0xa1, end);
+	der_wrap(w, DER_SEQUENCE, end);
 	EXTENSION(w, "\x1e", d->constraint_critical, end);
 }
 
-static void put_policy(struct writer *w, const struct described *d)
+static void put_policy(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
@@ -275,13 +202,13 @@ static void put_policy(struct writer *w, const struct described *d)
 			ELEMENT(w, DER_OID, "\x55\x1d\x20\x00");
 		else
 			ELEMENT(w, DER_OID, "\x2b\x06\x01");
-		wrap(w, DER_SEQUENCE, end);
-		wrap(w, DER_SEQUENCE, end);
+		der_wrap(w, DER_SEQUENCE, end);
+		der_wrap(w, DER_SEQUENCE, end);
 		EXTENSION(w, "\x20", d->policy_critical, end);
 		break;
 	case POLICY_REQUIRED:
 		ELEMENT(w, 0x80, "\0");
-		wrap(w, DER_SEQUENCE, end);
+		der_wrap(w, DER_SEQUENCE, end);
 		EXTENSION(w, "\x24", d->policy_critical, end);
 		break;
 	default:
@@ -290,7 +217,7 @@ static void put_policy(struct writer *w, const struct described *d)
 	}
 }
 
-static void put_unknown(struct writer *w, const struct described *d)
+static void put_unknown(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
@@ -299,20 +226,20 @@ static void put_unknown(struct writer *w, const struct described *d)
 }
 
 /* Identifiers are the numbers of keys. */
-static void put_key_ids(struct writer *w, const struct described *d)
+static void put_key_ids(struct der_writer *w, const struct described *d)
 {
 	unsigned char wrong = d->key_id == KEY_ID_WRONG ? 0x80 : 0;
 	size_t end = w->begin;
 
-	element(w, 0x80, &(unsigned char){ (unsigned char)(d->signer | wrong) }, 1);
-	wrap(w, DER_SEQUENCE, end);
+	der_put_element(w, 0x80, &(unsigned char){ (unsigned char)(d->signer | wrong) }, 1);
+	der_wrap(w, DER_SEQUENCE, end);
 	EXTENSION(w, "\x23", false, end);
 	end = w->begin;
-	element(w, DER_OCTET_STRING, &(unsigned char){ (unsigned char)(d->key | wrong) }, 1);
+	der_put_element(w, DER_OCTET_STRING, &(unsigned char){ (unsigned char)(d->key | wrong) }, 1);
 	EXTENSION(w, "\x0e", false, end);
 }
 
-static void put_extensions(struct writer *w, const struct described *d)
+static void put_extensions(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin;
 
@@ -334,33 +261,22 @@ static void put_extensions(struct writer *w, const struct described *d)
 		put_key_ids(w, d);
 	if (w->begin == end)
 		return;
-	wrap(w, DER_SEQUENCE, end);
-	wrap(w, 0xa3, end);
+	der_wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, 0xa3, end);
 }
 
 /* ---- the whole and its signature ---- */
 
-static void put_algorithm(struct writer *w, unsigned algorithm)
+static enum x509_signature signature_kind(unsigned algorithm)
 {
-	size_t end = w->begin;
-
-	switch (algorithm) {
-	case SHA256:
-		ELEMENT(w, DER_OID, "\x2a\x86\x48\xce\x3d\x04\x03\x02");
-		break;
-	case SHA384:
-		ELEMENT(w, DER_OID, "\x2a\x86\x48\xce\x3d\x04\x03\x03");
-		break;
-	case SHA512:
-		ELEMENT(w, DER_OID, "\x2a\x86\x48\xce\x3d\x04\x03\x04");
-		break;
-	default:
-		ELEMENT(w, DER_OID, "\x2a\x86\x48\xce\x3d\x04\x01");
-	}
-	wrap(w, DER_SEQUENCE, end);
+	static const enum x509_signature kinds[] = { [SHA256] = X509_ECDSA_SHA256,
+		[SHA384] = X509_ECDSA_SHA384,
+		[SHA512] = X509_ECDSA_SHA512,
+		[SHA1] = X509_ECDSA_SHA1 };
+	return kinds[algorithm];
 }
 
-static void put_to_be_signed(struct writer *w, const struct described *d)
+static void put_to_be_signed(struct der_writer *w, const struct described *d)
 {
 	size_t end = w->begin, inner;
 	int64_t from, to;
@@ -371,18 +287,18 @@ static void put_to_be_signed(struct writer *w, const struct described *d)
 	put_name(w, d->subject, d->subject_form);
 	described_validity(d->dates, &from, &to);
 	inner = w->begin;
-	put_time(w, to);
-	put_time(w, from);
-	wrap(w, DER_SEQUENCE, inner);
+	der_put_time(w, to);
+	der_put_time(w, from);
+	der_wrap(w, DER_SEQUENCE, inner);
 	put_name(w, d->issuer, d->issuer_form);
-	put_algorithm(w, d->algorithm);
+	x509_put_signature_algorithm(w, signature_kind(d->algorithm));
 	ELEMENT(w, DER_INTEGER, "\x01");
 	if (d->version == VERSION_3 || d->version == VERSION_2) {
 		inner = w->begin;
-		element(w, DER_INTEGER, &(unsigned char){ d->version == VERSION_3 ? 2 : 1 }, 1);
-		wrap(w, 0xa0, inner);
+		der_put_element(w, DER_INTEGER, &(unsigned char){ d->version == VERSION_3 ? 2 : 1 }, 1);
+		der_wrap(w, 0xa0, inner);
 	}
-	wrap(w, DER_SEQUENCE, end);
+	der_wrap(w, DER_SEQUENCE, end);
 }
 
 /* Who made a signature over a hash, in a slot of its own. */
@@ -403,21 +319,21 @@ static struct made {
 	return &made[(name[0] << 8 | name[1]) % SLOTS];
 }
 
-static void sign(struct writer *w, const struct described *d)
+/* The certificate is put into *w. */
+static void sign(struct der_writer *w, struct bytes to_be_signed, const struct described *d)
 {
 	static const br_hash_class *const classes[] = { [SHA256] = &br_sha256_vtable,
 		[SHA384] = &br_sha384_vtable,
 		[SHA512] = &br_sha512_vtable,
 		[SHA1] = &br_sha1_vtable };
 	const br_hash_class *class = classes[d->algorithm];
-	size_t hash_n = class->desc >> BR_HASHDESC_OUT_OFF & BR_HASHDESC_OUT_MASK, n, end;
+	size_t hash_n = class->desc >> BR_HASHDESC_OUT_OFF & BR_HASHDESC_OUT_MASK, n;
 	unsigned char hash[64], signature[SIGNATURE_MAX], name[32];
 	br_hash_compat_context context;
-	struct writer whole = { .begin = DER_MAX };
 	struct made *made;
 
 	class->init(&context.vtable);
-	class->update(&context.vtable, w->at + w->begin, DER_MAX - w->begin);
+	class->update(&context.vtable, to_be_signed.at, to_be_signed.n);
 	class->out(&context.vtable, hash);
 	n = br_ecdsa_sign_asn1_get_default()(
 		br_ec_get_default(), class, hash, &key_of(d->signer)->private, signature);
@@ -429,22 +345,17 @@ static void sign(struct writer *w, const struct described *d)
 	made->signer = d->broken ? NULL : key_of(d->signer);
 	memcpy(made->name, name, sizeof name);
 
-	end = whole.begin;
-	put(&whole, signature, n);
-	put_byte(&whole, 0);
-	wrap(&whole, DER_BIT_STRING, end);
-	put_algorithm(&whole, d->algorithm);
-	put(&whole, w->at + w->begin, DER_MAX - w->begin);
-	wrap(&whole, DER_SEQUENCE, end);
-	*w = whole;
+	x509_put_signed(w, to_be_signed, signature_kind(d->algorithm), (struct bytes){ signature, n });
+	if (w->overflow)
+		abort();
 }
 
 struct bytes described_certificate(const struct described *d)
 {
 	static struct {
 		struct described described;
-		struct writer writer;
-		bool there;
+		unsigned char der[DER_MAX];
+		struct bytes certificate;
 	} all[SLOTS], *slot;
 	const unsigned char *bytes = (const unsigned char *)d;
 	uint32_t mixed = 2166136261U;
@@ -452,14 +363,18 @@ struct bytes described_certificate(const struct described *d)
 	for (size_t i = 0; i < sizeof *d; i++)
 		mixed = (mixed ^ bytes[i]) * 16777619U;
 	slot = &all[(mixed ^ mixed >> 16) % SLOTS];
-	if (!slot->there || memcmp(&slot->described, d, sizeof *d) != 0) {
-		slot->writer.begin = DER_MAX;
-		put_to_be_signed(&slot->writer, d);
-		sign(&slot->writer, d);
+	if (!slot->certificate.n || memcmp(&slot->described, d, sizeof *d) != 0) {
+		unsigned char inner[DER_MAX];
+		struct der_writer to_be_signed = der_write_into(inner, sizeof inner),
+						  whole = der_write_into(slot->der, sizeof slot->der);
+		put_to_be_signed(&to_be_signed, d);
+		if (to_be_signed.overflow)
+			abort();
+		sign(&whole, der_written(&to_be_signed), d);
 		slot->described = *d;
-		slot->there = true;
+		slot->certificate = der_written(&whole);
 	}
-	return (struct bytes){ slot->writer.at + slot->writer.begin, DER_MAX - slot->writer.begin };
+	return slot->certificate;
 }
 
 uint32_t described_verify(const br_ec_impl *ec, const void *hash, size_t hash_n, const br_ec_public_key *key,
