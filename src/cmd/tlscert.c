@@ -86,7 +86,7 @@ static void read_type(const char *type, unsigned *curve, unsigned long *rsa_bits
 		net_usage(program, "-t takes p256, p384, or rsa2048 to rsa4096", usage);
 }
 
-static const char *refuse_options(const struct fields *fields, int operands)
+static const char *refuse_options(const struct fields *fields, int operands, char *const *operand)
 {
 	if (fields->ca && (fields->client || fields->server))
 		return "-A goes neither with -C nor with -S";
@@ -102,6 +102,9 @@ static const char *refuse_options(const struct fields *fields, int operands)
 		return "-A takes one name, that of the CA";
 	if (operands < 2 && !(fields->client && !fields->server && fields->common_name))
 		return "no name given";
+	for (int i = 1; i < operands; i++)
+		if (operand[i][0] == '-')
+			return "options stand before the file";
 	return NULL;
 }
 
@@ -246,7 +249,8 @@ static void make(struct certify_request *request, const struct fields *fields, c
 		die(&(struct chain_problem){
 			EXIT_CONFIGURATION, "sign with CA", fields->ca_file, "it ends before that number of days", 0 });
 	if (!engine_generate_key(&key, curve, (unsigned)rsa_bits))
-		die(&(struct chain_problem){ EXIT_ENGINE, "make a key", NULL, "the TLS library failed", 0 });
+		die(&(struct chain_problem){ errno ? EXIT_SYSTEM : EXIT_ENGINE, "make a key", NULL,
+			errno ? NULL : "the TLS library failed", errno });
 	if (!certify_issue(request, &key, signer, now, certificate, &der, &problem))
 		die(&problem);
 	write_files(path, fields->key_file, der, fields->replace);
@@ -262,7 +266,7 @@ int main(int argc, char **argv)
 
 	if (first < 0)
 		net_usage(program, words, usage);
-	words = refuse_options(&fields, argc - first);
+	words = refuse_options(&fields, argc - first, argv + first);
 	if (words)
 		net_usage(program, words, usage);
 	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0)

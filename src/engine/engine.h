@@ -245,8 +245,8 @@ struct engine_new_key {
 
 /*
  * Makes a key on a curve (X509_P256 …) or, with curve 0, an RSA key of so many bits with the public exponent
- * 65537. Takes seconds for large ones. The randomness is the system's. False, with *key wiped, if there is
- * none, or the library cannot do it.
+ * 65537. Takes seconds for large ones. The randomness is the system's. False, with *key wiped: errno if there
+ * is none, 0 there if the library cannot do it.
  */
 bool engine_generate_key(struct engine_new_key *key, unsigned curve, unsigned rsa_bits);
 

@@ -1,7 +1,7 @@
 /*
  * New key pairs, by the library's generators; for tlscert.
  */
-#include <string.h>
+#include <errno.h>
 #include <unistd.h>
 #include "engine/bearssl/private.h"
 
@@ -117,5 +117,6 @@ bool engine_generate_key(struct engine_new_key *key, unsigned curve, unsigned rs
 	if (made && engine_key_fits(&key->private, &key->public))
 		return true;
 	x509_wipe(key, sizeof *key);
+	errno = 0;
 	return false;
 }
