@@ -17,7 +17,7 @@ import javax.net.ssl.TrustManagerFactory;
 /*
  * java Peer.java client PORT ROOT-PEM step... | server PKCS12 PASSWORD step...: a smaller peer.c on Java's own TLS, with the same lines.
  * A client presents what is in the store of -Dpeer.identity=PKCS12, password secret; -Dpeer.name=HOST is the name that it asks for,
- * -Dpeer.protocol=NAME the application protocol.
+ * -Dpeer.protocol=NAME the application protocol; with -Dpeer.check=1 it checks that the certificate is for the address 127.0.0.1.
  * Steps: send N, readall, both N, notify (half-close), close, pause MS
  */
 public class Peer {
@@ -112,6 +112,8 @@ public class Peer {
 			wishes.setServerNames(List.of(new SNIHostName(System.getProperty("peer.name"))));
 		if (System.getProperty("peer.protocol") != null)
 			wishes.setApplicationProtocols(new String[] { System.getProperty("peer.protocol") });
+		if (System.getProperty("peer.check") != null)
+			wishes.setEndpointIdentificationAlgorithm("HTTPS");
 		socket.setSSLParameters(wishes);
 		socket.startHandshake();
 		say("open " + socket.getSession().getProtocol() + " " + socket.getSession().getCipherSuite());
