@@ -168,6 +168,10 @@ subtest 'who may not sign' => sub {
 		my ($name, $exit, $words, @ca) = @$case;
 		refused($name, $exit, qr/$words/m, @ca, 'a.pem', 'a.test');
 	}
+	my $large = temporary('large.pem');
+	my $between = made('-A', '-c', $ca, '-K', $ca_key, '-k', 'between.key', 'between.pem', 'Between');
+	spew($large, slurp("$between/between.pem") . Certificates::pem(Certificates::leaf(extra => [Certificates::extension('1.2.3.4', Certificates::octets('x' x 60000))])));
+	refused('a CA with too much in its file', 96, qr/^tlscert: fatal: unable to create a\.pem: it would be too large: the CA has too many certificates$/m, '-c', $large, '-K', "$between/between.key", 'a.pem', 'a.test');
 	made(authority('narrow-enough', key => 'narrow', constraints => Certificates::constraints(permitted => ['DNS:a.test'])), 'a.pem', 'a.test');
 };
 

@@ -131,6 +131,7 @@ subtest 'names' => sub {
 		['a b@a.test',        qr/: not a mail address$/],
 		['a@b@a.test',        qr/: not a mail address$/],
 		['a@',                qr/: empty host name$/],
+		["a\@a$longest",      qr/: host name of more than 253 bytes$/],
 		['a@[192.0.2.1]',     qr/: neither a host name nor an address$/],
 		['x' x 65 . '@a.test', qr/: mail address with more than 64 bytes before the \@$/],
 	) {

@@ -61,7 +61,7 @@ static struct bytes key_id_of(const struct x509_certificate *certificate)
 
 static const char *refuse_as_authority(const struct x509_certificate *certificate, int64_t now)
 {
-	if (certificate->version != 3 || !certificate->is_ca)
+	if (!certificate->is_ca)
 		return "not a CA: its certificate says so (basicConstraints)";
 	if (certificate->has_key_usage && !(certificate->key_usage & X509_USE_CERT_SIGN))
 		return "not a CA: its key is not for certificates (keyUsage)";

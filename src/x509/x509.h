@@ -99,7 +99,8 @@ void der_put_element(struct der_writer *w, unsigned tag, const void *content, si
 /* An INTEGER from a big-endian magnitude, whose leading zeros do not count; an empty one is 0. */
 void der_put_positive(struct der_writer *w, struct bytes number);
 
-/* UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5280 4.1.2.5). Years beyond 0..9999 are an overflow. */
+/* UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5280 4.1.2.5). Years beyond 0..9999 are an overflow.
+ */
 void der_put_time(struct der_writer *w, int64_t unix_seconds);
 
 /* ---- PEM (RFC 7468, lax about what stands outside the blocks and about line ends) ---- */
