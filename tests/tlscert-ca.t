@@ -137,6 +137,18 @@ subtest 'CAs by openssl' => sub {
 	ok(verified("$folder/b.pem", $ca, 'sslserver'), 'the certificate that the key belongs to is the CA');
 };
 
+subtest 'encrypted keys: -3' => sub {
+	my $encrypted = temporary('secret.key');
+	openssl('pkcs8', '-topk8', '-passout', 'pass:open sesame', '-in', $ca_key, '-out', $encrypted);
+	my @ca = ('-c', $ca, '-K', $encrypted);
+	my $with = sub { my ($text) = @_; return { under => ['sh', '-c', "printf '$text' | { exec 3<&0 </dev/null; exec \"\$\@\"; }", 'sh'] } };
+	ok(verified(made($with->('open sesame\\0'), '-3', @ca, 'a.pem', 'a.test') . '/a.pem', $ca, 'sslserver'), 'the right password');
+	made($with->('whatever\\0'), '-3', '-c', $ca, '-K', $ca_key, 'a.pem', 'a.test');
+	refused('another password', 96, qr/^tlscert: fatal: unable to read CA key from \S+: wrong password or damaged key$/m, $with->('open\\0'), '-3', @ca, 'a.pem', 'a.test');
+	refused('no password on 3', 96, qr/^tlscert: fatal: .*descriptor 3/m, '-3', @ca, 'a.pem', 'a.test');
+	refused('without -3', 96, qr/: encrypted, and no password on descriptor 3$/m, @ca, 'a.pem', 'a.test');
+};
+
 subtest 'who may not sign' => sub {
 	my $day = 86400;
 	my $sign = qr/^tlscert: fatal: unable to sign with CA \S+: /;
@@ -154,7 +166,7 @@ subtest 'who may not sign' => sub {
 		['another key',             96, qr/${sign}its key belongs to another certificate$/,                        '-c', $ca, '-K', file('root-ec.key')],
 		['key of another kind',     96, qr/${sign}its key belongs to another certificate$/,                        '-c', $ca, '-K', file('root.key')],
 		['no key',                  96, qr/^tlscert: fatal: unable to read CA key from \S+: no private key in it$/, '-c', $ca],
-		['an encrypted key',        96, qr/^tlscert: fatal: unable to read CA key from \S+: encrypted, and no password given$/, '-c', $ca, '-K', $encrypted],
+		['an encrypted key',        96, qr/^tlscert: fatal: unable to read CA key from \S+: encrypted, and no password on descriptor 3$/, '-c', $ca, '-K', $encrypted],
 		['no key file',             96, qr/^tlscert: fatal: unable to read CA key from \S+: No such file or directory$/, '-c', $ca, '-K', temporary('gone')],
 		['no file',                 96, qr/^tlscert: fatal: unable to read CA certificate from \S+: No such file or directory$/, '-c', temporary('gone')],
 		['no certificate',          96, qr/^tlscert: fatal: unable to read CA certificate from \S+: no certificate in it$/, '-c', $text],

@@ -183,13 +183,14 @@ subtest 'usage' => sub {
 		[qr/options stand before the file/, '-C', 'a.pem', '-d'],
 		[qr/-l is for -A/, '-l', '0', 'a.pem', 'a'],
 		[qr/option -l needs a number of CAs from 0 to 100, not 101/, '-A', '-l', '101', 'a.pem', 'a'],
+		[qr/-3 is for -c/, '-3', 'a.pem', 'a'],
 		[qr/-K is for -c/, '-K', 'a.key', 'a.pem', 'a'],
 		[qr/option -x is unknown/, '-x', 'a.pem', 'a'],
 		map({ [qr/option -$_ needs an argument/, "-$_"] } qw(c K t d l n k)),
 	) {
 		my ($words, @arguments) = @$case;
 		my $folder = refused("tlscert @arguments", 100, qr/^tlscert: fatal: $words$/m, @arguments);
-		like(tlscert(@arguments)->{err}, qr/^tlscert: usage: tlscert \[ -fACS \] .*cert\.pem name\.\.\.$/m, 'and how it is called');
+		like(tlscert(@arguments)->{err}, qr/^tlscert: usage: tlscert \[ -3fACS \] .*cert\.pem name\.\.\.$/m, 'and how it is called');
 	}
 };
 

@@ -21,13 +21,17 @@ static bool read_certificates(
 		   refuse(problem, "read CA certificate from", path, why.reason, why.errnum);
 }
 
-static bool read_key(struct certify_authority *authority, const char *path, struct chain_problem *problem)
+static bool read_key(struct certify_authority *authority, const char *path, const struct bytes *password,
+	struct chain_problem *problem)
 {
+	struct x509_password opens = { .with = &engine_decryption };
 	struct x509_problem why;
 
+	if (password)
+		opens.text = *password;
 	authority->key_text = x509_read_file(path, X509_KEY_FILE_MAX, &authority->key_text_n, &why);
-	if (authority->key_text &&
-		x509_read_private_key(authority->key_text, authority->key_text_n, NULL, &authority->key, &why))
+	if (authority->key_text && x509_read_private_key(authority->key_text, authority->key_text_n,
+								   password ? &opens : NULL, &authority->key, &why))
 		return true;
 	return refuse(problem, "read CA key from", path, why.reason, why.errnum);
 }
@@ -83,13 +87,13 @@ static void take_key_id(struct certify_authority *authority)
 }
 
 bool certify_read_authority(struct certify_authority *authority, const char *path, const char *key_path,
-	int64_t now, struct chain_problem *problem)
+	const struct bytes *password, int64_t now, struct chain_problem *problem)
 {
 	const char *bad;
 
 	*authority = (struct certify_authority){ .key_text = NULL };
 	if (!read_certificates(authority, path, problem) ||
-		!read_key(authority, key_path ? key_path : path, problem))
+		!read_key(authority, key_path ? key_path : path, password, problem))
 		return false;
 	if (!find_certificate(authority))
 		return refuse(problem, "sign with CA", path, "its key belongs to another certificate", 0);

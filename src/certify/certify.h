@@ -60,11 +60,12 @@ struct certify_authority {
 };
 
 /*
- * Reads a CA's certificate, and its key from key_path (NULL: from the same file), and finds out whether it
- * may sign now (unix seconds). False with *problem. In both cases certify_forget_authority ends it.
+ * Reads a CA's certificate, and its key from key_path (NULL: from the same file) with a password (NULL:
+ * none), and finds out whether it may sign now (unix seconds). False with *problem. In both cases
+ * certify_forget_authority ends it.
  */
 bool certify_read_authority(struct certify_authority *authority, const char *path, const char *key_path,
-	int64_t now, struct chain_problem *problem);
+	const struct bytes *password, int64_t now, struct chain_problem *problem);
 
 /* Wipes the key and gives the memory back. */
 void certify_forget_authority(struct certify_authority *authority);

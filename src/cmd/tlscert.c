@@ -12,7 +12,7 @@
 #include "net/net.h"
 
 static const char program[] = "tlscert";
-static const char usage[] = "[ -fACS ] [ -c ca.pem ] [ -K ca.key ] [ -t type ] [ -d days ] [ -l pathlen ] "
+static const char usage[] = "[ -3fACS ] [ -c ca.pem ] [ -K ca.key ] [ -t type ] [ -d days ] [ -l pathlen ] "
 							"[ -n commonname ] [ -k key.pem ] cert.pem name...";
 
 enum {
@@ -26,12 +26,13 @@ enum {
 };
 
 struct fields {
-	int replace, ca, client, server;
+	int replace, ca, client, server, password;
 	const char *ca_file, *ca_key, *type, *common_name, *key_file;
 	unsigned days, path_length;
 };
 
 static const struct option option_table[] = {
+	{ '3', OPTION_SET, offsetof(struct fields, password), 1, 0, 0, NULL },
 	{ 'f', OPTION_SET, offsetof(struct fields, replace), 1, 0, 0, NULL },
 	{ 'A', OPTION_SET, offsetof(struct fields, ca), 1, 0, 0, NULL },
 	{ 'C', OPTION_SET, offsetof(struct fields, client), 1, 0, 0, NULL },
@@ -96,6 +97,8 @@ static const char *refuse_options(const struct fields *fields, int operands, cha
 		return "-l is for -A";
 	if (fields->ca_key && !fields->ca_file)
 		return "-K is for -c";
+	if (fields->password && !fields->ca_file)
+		return "-3 is for -c";
 	if (operands < 1)
 		return "no file named";
 	if (fields->ca && operands != 2)
@@ -175,6 +178,24 @@ static void read_request(struct certify_request *request, const struct fields *f
 		net_usage(program, "all names are longer than 64 characters: a shorter one is needed, or -n", usage);
 }
 
+/* -3: the password of the CA's key is on descriptor 3, perhaps still to be typed. */
+static void read_authority(const struct fields *fields, int64_t now)
+{
+	struct chain_password password = { .text = NULL };
+	struct chain_problem problem;
+	struct bytes opens;
+	bool good = true;
+
+	if (fields->password)
+		good = chain_password_read(&password, net_now() + CHAIN_PASSWORD_START_MS, &problem);
+	opens = (struct bytes){ password.text, password.n };
+	good = good && certify_read_authority(&authority, fields->ca_file, fields->ca_key,
+					   fields->password ? &opens : NULL, now, &problem);
+	chain_password_wipe(&password);
+	if (!good)
+		die(&problem);
+}
+
 /* ---- the files ---- */
 
 static bool is_same_file(const char *a, const char *b)
@@ -242,8 +263,8 @@ static void make(struct certify_request *request, const struct fields *fields, c
 	check_path(path, fields);
 	if (fields->key_file)
 		check_path(fields->key_file, fields);
-	if (signer && !certify_read_authority(&authority, fields->ca_file, fields->ca_key, now, &problem))
-		die(&problem);
+	if (signer)
+		read_authority(fields, now);
 	if (!certify_choose_validity(now, fields->days, request->is_ca ? DAYS_OF_CA : DAYS, signer,
 			&request->not_before, &request->not_after))
 		die(&(struct chain_problem){
@@ -269,7 +290,7 @@ int main(int argc, char **argv)
 	words = refuse_options(&fields, argc - first, argv + first);
 	if (words)
 		net_usage(program, words, usage);
-	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0)
+	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0 || !chain_not_traceable())
 		net_die(program, EXIT_SYSTEM, "forbid core dumps", NULL, strerror(errno));
 	read_request(&request, &fields, argv + first + 1);
 	make(&request, &fields, argv[first]);
