@@ -82,7 +82,7 @@ ALL_ARCHIVES := $(call archive,starttls) $(IO_ARCHIVES)
 
 # Programs that are executed once for each connection: static, for what it costs to start them.
 PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd ucspitlsc relay)
-IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify tlscert)
+IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify tlscert tlstrust)
 RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcponce tcpclient tcprr tcpprio sslserver sslclient tcpallow)
 
 all: $(COMMANDS) $(OPENSSL_PROGRAMS) $(SCRIPTS)
@@ -222,6 +222,6 @@ $(BUILD)/tests/%.o: tests/%.c $(BUILD)/compile-flags $(STRICT) | $(BUILD)/conf.h
 $(BUILD)/tests/minimal: $(BUILD)/tests/lib/minimal_main.o
 $(BUILD)/bench/validation: $(BUILD)/tests/bench/validation.o
 $(TEST_TOOLS): $(BUILD)/tests/lib/minimal.o $(call archive,engine/bearssl engine x509) $(BUILD)/link-flags | $(BUILD)/tests/ $(BUILD)/bench/
-	$(call say,link $@)$(LINK) -o $@ $(filter %.o,$^) $(call archive,engine/bearssl engine x509) -lbearssl
+	$(call say,link $@)$(LINK) -o $@ $(filter %.o,$^) $(call archive,engine/bearssl engine x509) -lskarnet -lbearssl
 
 -include $(patsubst src/%.c,$(BUILD)/src/%.d,$(wildcard src/*/*.c src/*/*/*.c)) $(UNIT_TESTS:%=%.d) $(FUZZ_TESTS:%=%.d) $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/bench/*.d)

@@ -88,6 +88,9 @@ sub verify {
 	return run({ env => { CAFILE => $root, %env } }, command('tlsverify'), temporary("$leaf-chain.pem"));
 }
 
+# What tlstrust makes of files.
+sub compile { my $path = temporary('store' . ++$numbers); my $result = run({ timeout => 60 }, command('tlstrust'), $path, "$path.tmp", @_); return ($path, $result) }
+
 # ---- which list counts, and what it says ----
 
 my $issuer = "the issuer's revocation list";
@@ -142,6 +145,12 @@ for my $case (@cases) {
 		is($result->{exit}, $revoked ? 1 : 0, 'TLS_CRLPOLICY=warn: exit code');
 		like($result->{out}, qr/^ok\nwarning: \Q$reason\E\ncertificate: CN=$leaf\n\z/m, 'a warning') if $reason && !$revoked;
 		unlike($result->{out}, qr/warning/, 'no warning') if !$reason || $revoked;
+		my ($store, $compiled) = compile($file);
+		is($compiled->{exit}, 0, 'compiled') or diag $compiled->{err};
+		for my $more ({}, { TLS_CRLPOLICY => 'warn' }) {
+			my ($from_text, $from_store) = map { verify($leaf, CRLFILE => $_, %$more) } $file, $store;
+			is("$from_store->{exit} $from_store->{out}$from_store->{err}", "$from_text->{exit} $from_text->{out}$from_text->{err}", join ' ', 'the same from tlstrust', %$more);
+		}
 		return if ($differs || '') eq 'either';
 		$result = run('openssl', 'verify', '-crl_check_all', '-CRLfile', $file, '-CAfile', $root, '-untrusted', temporary('middle.pem'), temporary("$leaf.pem"));
 		is(!$result->{exit}, !!$differs != !$reason, 'openssl verify: ' . ($differs ? 'otherwise' : 'the same'));
@@ -196,6 +205,17 @@ subtest 'lists made by hand' => sub {
 	is($refused->('gone', $make->(10, $entry->(7, $reason->('2.5.29.21', 0, "\x0a\x01\x01")), $entry->(0x1002))), 'certificate was revoked', 'the reason of one entry is not that of the next');
 	is($refused->('good', $make->(10, seq(number(7)))), "$issuer is malformed", 'an entry without a date');
 	is($refused->('good', $make->(10, $entry->(7, $reason->('2.5.29.21', 0, number(1))))), "$issuer is malformed", 'a reason that is none');
+	# tlstrust sees at once what makes a list useless.
+	for my $case (['malformed revocation list', seq(number(7))], ['revocation list with an unknown critical extension', $entry->(7, $reason->('1.2.3', 1, seq()))]) {
+		my (undef, undef, undef, $file) = $make->(10, $entry->(0x1002), $case->[1]);
+		my ($store, $compiled) = compile($file);
+		is($compiled->{exit}, 96, "tlstrust, $case->[0]: exit 96");
+		is($compiled->{err}, "tlstrust: fatal: unable to make $store: $case->[0]\n", 'in words');
+		ok(!-e $store && !-e "$store.tmp", 'and nothing is left');
+	}
+	my (undef, undef, undef, $file) = $make->(10, $entry->(0x1002), $entry->(0x1002, $reason->('2.5.29.21', 0, "\x0a\x01\x01")));
+	my ($store) = compile($file);
+	is($refused->('gone', CRLFILE => $store, CRLDIR => $tops), 'certificate was revoked', 'tlstrust: of two entries the first, and lists of a folder beside it');
 };
 
 subtest 'files and folders' => sub {
@@ -244,6 +264,24 @@ subtest 'files and folders' => sub {
 	like(verify('good', CRLDIR => $empty, TLS_CRLPOLICY => 'warn')->{out}, qr/^ok\nwarning: there is no/m, 'an empty folder with TLS_CRLPOLICY=warn');
 };
 
+subtest 'damaged trust stores' => sub {
+	my ($store) = compile($fine);
+	my ($bytes, $bad, %seen) = (slurp($store), temporary('bad.cdb'));
+	srand 11;
+	for (1 .. 150) {
+		my $damaged = $bytes;
+		substr($damaged, $_ % 2 ? 2048 + int rand(length($damaged) - 2048) : int rand length $damaged, 1) = chr int rand 256 for 1 .. 1 + int rand 8;
+		spew($bad, $damaged);
+		my $result = verify('gone', CRLFILE => $bad);
+		$seen{ defined $result->{exit} ? $result->{exit} : "signal $result->{signal}" }++;
+	}
+	is(join(' ', grep { !/^(0|1|96)$/ } keys %seen), '', 'an answer, whatever is wrong: ' . join ', ', map { "$_: $seen{$_}" } sort keys %seen);
+	my ($none) = compile($root);
+	my $result = verify('good', CRLFILE => $none);
+	is($result->{exit}, 96, 'one without lists: exit 96');
+	is($result->{err}, "tlsverify: fatal: no revocation list in $none\n", 'in words');
+};
+
 subtest '100000 entries' => sub {
 	my $path = temporary('large.crl');
 	my $many = crl('many', revoked => [(map { (0x100000 + 7 * $_, 'superseded') } 1 .. 100_000), 0x1002, 'keyCompromise']);
@@ -252,7 +290,13 @@ subtest '100000 entries' => sub {
 	like(verify('gone', CRLFILE => $file)->{out}, qr/^refused: certificate was revoked: key compromise$/m, 'the last of them');
 	my ($with, $without) = map { my $best = 9; for my $try (1 .. 5) { my $start = time; verify('good', %$_); my $took = time - $start; $best = $took if $took < $best } $best }
 		{ CRLFILE => spew(temporary('many.der'), slurp(der($top)) . slurp(der($many))) }, {};
-	note sprintf '%.1f ms with the list in DER, %.1f ms without', 1000 * $with, 1000 * $without;
+	my ($store, $compiled) = compile($file);
+	is($compiled->{exit}, 0, 'compiled') or diag $compiled->{err};
+	like(verify('good', CRLFILE => $store)->{out}, qr/^ok$/m, 'compiled: not among them');
+	like(verify('gone', CRLFILE => $store)->{out}, qr/^refused: certificate was revoked: key compromise$/m, 'compiled: the last of them');
+	my ($quick) = map { my $best = 9; for my $try (1 .. 5) { my $start = time; verify('good', %$_); my $took = time - $start; $best = $took if $took < $best } $best } { CRLFILE => $store };
+	note sprintf '%.1f ms with the list in DER, %.1f ms with it compiled, %.1f ms without', 1000 * $with, 1000 * $quick, 1000 * $without;
+	cmp_ok($quick - $without, '<', 0.5 * ($with - $without) + 0.01, 'compiled, it costs less');
 	cmp_ok($with - $without, '<', 0.5, 'and it takes no time to speak of');
 };
 
@@ -274,13 +318,25 @@ for my $version (versions()) {
 			$server->stop;
 			return ($result->{out} . $result->{err}, $end);
 		};
-		my ($said, $end) = $visit->({ CRLFILE => $fine }, 'good');
-		like($said, qr/^served/m, 'not revoked');
-		unlike($end->{log}, qr/warning/, 'no warning');
-		($said, $end) = $visit->({ CRLFILE => $fine }, 'gone');
-		like($said, qr/alert certificate revoked/, 'revoked: the client gets the alert');
-		like($end->{log}, qr/tlsd-io\S*: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: .*certificate was revoked: key compromise/, 'and the log has the reason');
-		unlike($said, qr/^served/m, 'nothing is served');
+		my ($said, $end);
+		for my $lists ($fine, (compile($fine))[0]) {
+			($said, $end) = $visit->({ CRLFILE => $lists }, 'good');
+			like($said, qr/^served/m, 'not revoked');
+			unlike($end->{log}, qr/warning/, 'no warning');
+			($said, $end) = $visit->({ CRLFILE => $lists }, 'gone');
+			like($said, qr/alert certificate revoked/, 'revoked: the client gets the alert');
+			like($end->{log}, qr/tlsd-io\S*: error: unable to speak TLS from: 127\.0\.0\.1 for pid: \d+: .*certificate was revoked: key compromise/, 'and the log has the reason');
+			unlike($said, qr/^served/m, 'nothing is served');
+		}
+		# Anchors and lists in one trust store.
+		my ($whole) = compile($root, $fine);
+		($said, $end) = $visit->({ CAFILE => $whole, CRLFILE => $whole }, $_) for 'good';
+		like($said, qr/^served/m, 'one file for both: not revoked');
+		($said, $end) = $visit->({ CAFILE => $whole, CRLFILE => $whole }, 'gone');
+		like($said, qr/alert certificate revoked/, 'revoked');
+		my ($forged) = compile(both($top, temporary('forged.crl')));
+		($said, $end) = $visit->({ CRLFILE => $forged }, 'good');
+		like($end->{log}, qr/signature on the issuer's revocation list is wrong/, 'what tlstrust took from somebody else does not count');
 		($said, $end) = $visit->({ CRLFILE => both(crl("top-gone-$version", by => 'top', revoked => [0x2001, '']), $list) }, 'good');
 		like($said, qr/alert certificate revoked/, 'a revoked intermediate');
 		($said, $end) = $visit->({ CRLFILE => $top }, 'good');
@@ -307,13 +363,16 @@ for my $version (versions()) {
 			$server->stop;
 			return ($result, $server->log);
 		};
-		my ($result, $log) = $visit->({ CRLFILE => $fine }, 'good');
-		is($result->{exit}, 0, 'not revoked');
-		like($result->{out}, qr/^HTTP/, 'served');
-		($result, $log) = $visit->({ CRLFILE => $fine }, 'gone');
-		is($result->{exit}, 98, 'revoked: exit 98');
-		like($result->{err}, qr/certificate was revoked: key compromise/, 'in words');
-		like($log, qr/alert certificate revoked/, 'the server gets the alert');
+		my ($result, $log);
+		for my $lists ($fine, (compile($fine))[0]) {
+			($result, $log) = $visit->({ CRLFILE => $lists }, 'good');
+			is($result->{exit}, 0, 'not revoked');
+			like($result->{out}, qr/^HTTP/, 'served');
+			($result, $log) = $visit->({ CRLFILE => $lists }, 'gone');
+			is($result->{exit}, 98, 'revoked: exit 98');
+			like($result->{err}, qr/certificate was revoked: key compromise/, 'in words');
+			like($log, qr/alert certificate revoked/, 'the server gets the alert');
+		}
 		($result, $log) = $visit->({ CRLFILE => $top }, 'good');
 		is($result->{exit}, 98, 'no list: exit 98');
 		like($log, qr/alert certificate unknown/, 'the server gets the alert');

@@ -120,8 +120,8 @@ subtest 'what goes wrong' => sub {
 	spew("$folder/old.cdb", 'old');
 	my $text = spew("$folder/text", "no certificate\n");
 	for my $case ([100, qr/usage/], [100, qr/usage/, "$folder/a", "$folder/b"], [100, qr/trust\.cdb and trust\.tmp have to be two files/, $text, $text, $root],
-		[96, qr/unable to read certificates from \Q$text\E: no certificate in it/, "$folder/old.cdb", "$folder/new", $text],
-		[96, qr/unable to make \Q$folder\E\/old.cdb: there is no certificate/, "$folder/old.cdb", "$folder/new", "$folder/empty"],
+		[96, qr/unable to read certificates or revocation lists from \Q$text\E: no certificate in it/, "$folder/old.cdb", "$folder/new", $text],
+		[96, qr/unable to make \Q$folder\E\/old.cdb: there is neither certificate nor revocation list/, "$folder/old.cdb", "$folder/new", "$folder/empty"],
 		[111, qr/unable to read \Q$folder\E\/gone: No such file/, "$folder/old.cdb", "$folder/new", "$folder/gone"],
 		[111, qr/unable to create \Q$folder\E\/gone\/new: No such file/, "$folder/old.cdb", "$folder/gone/new", $root],
 		[111, qr/unable to create \/dev\/full: something else than a file is there/, "$folder/old.cdb", '/dev/full', $root],

@@ -224,6 +224,15 @@ void engine_sha256(struct bytes what, unsigned char out[32]);
 bool engine_check_signature(
 	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature);
 
+enum { ENGINE_HASH_MAX = 64 };
+
+/* The hash that such a signature is made of; its length, 0 for kinds without SHA-2. */
+size_t engine_hash(enum x509_signature kind, struct bytes text, unsigned char out[ENGINE_HASH_MAX]);
+
+/* check_hashed of struct x509_trust. */
+bool engine_check_hashed(const struct x509_public_key *key, enum x509_signature kind, struct bytes digest,
+	struct bytes signature);
+
 /* ---- new keys: in BearSSL's folder alone, for tlscert ---- */
 
 enum {

@@ -173,7 +173,10 @@ static bool read_keys(struct relay_identity *identity, const struct identity_fil
 bool identity_load(struct relay_identity *identity, const struct identity_files *files, bool check,
 	struct relay_problem *problem)
 {
-	return read_certificates(identity, files, problem) && read_keys(identity, files, check, problem);
+	if (read_certificates(identity, files, problem) && read_keys(identity, files, check, problem))
+		return true;
+	identity_wipe(identity);
+	return false;
 }
 
 bool identity_load_own(

@@ -77,6 +77,7 @@ struct relay_configuration {
 	struct x509_list anchors;
 	struct x509_store store; /* CAFILE, where it is one; what a connection needs of it comes into anchors */
 	struct x509_crls crls;                      /* revocation lists */
+	struct x509_store crl_store;                /* CRLFILE, where it is one; likewise */
 	struct x509_trust trust;                    /* who is believed, and the name to find */
 	struct x509_path path;                      /* by which the peer was found to be right, once it was */
 	const char *send_name;                      /* clients: server_name to send; NULL: none */

@@ -24,12 +24,14 @@ bool revocation_load(struct relay_configuration *c, struct relay_problem *proble
 	if (!*file && !*directory)
 		return policy != REQUIRE ||
 			   configuration_refuse(problem, "TLS_CRLPOLICY: require: set CRLFILE or CRLDIR");
-	if (*file && !x509_crls_add_file(&c->crls, file, &why))
+	if (*file && x509_store_open(&c->crl_store, file) && !c->crl_store.n_crls)
+		return configuration_refuse(problem, "no revocation list in %.400s", file);
+	if (*file && !c->crl_store.open && !x509_crls_add_file(&c->crls, file, &why))
 		return unable(problem, file, &why);
 	if (*directory && !x509_crls_add_directory(&c->crls, directory, &why))
 		return unable(problem, directory, &why);
 	c->trust.crls = &c->crls;
 	c->trust.crls_required = policy != WARN;
-	return c->crls.n || policy == WARN ||
+	return c->crls.n || c->crl_store.open || policy == WARN ||
 		   configuration_refuse(problem, "no revocation list in %.400s", directory);
 }

@@ -161,10 +161,11 @@ bool trust_fetch(struct relay_configuration *c, const struct bytes *chain, size_
 	struct x509_certificate certificate;
 	struct x509_problem problem;
 
-	for (size_t i = 0; i < n && i < X509_CHAIN_MAX && c->store.open; i++)
+	for (size_t i = 0; i < n && i < X509_CHAIN_MAX && (c->store.open || c->crl_store.open); i++)
 		if (x509_parse(chain[i], &certificate, &problem) &&
 			!(x509_store_find(&c->store, certificate.issuer, &c->anchors, &problem) &&
-				x509_store_find(&c->store, certificate.subject, &c->anchors, &problem)))
+				x509_store_find(&c->store, certificate.subject, &c->anchors, &problem) &&
+				x509_store_find_crls(&c->crl_store, certificate.issuer, &c->crls, &problem)))
 			return false;
 	return true;
 }
@@ -196,7 +197,8 @@ static bool read_demands(struct relay_configuration *c, unsigned depth, struct r
 		.check_chain = true,
 		.max_intermediates = depth,
 		.min_rsa_bits = X509_RSA_BITS_MIN,
-		.check_signature = engine_check_signature };
+		.check_signature = engine_check_signature,
+		.check_hashed = engine_check_hashed };
 	if (!setting_number("VERIFYDEPTH", 0, X509_CHAIN_MAX, &c->trust.max_intermediates, problem) ||
 		!setting_number("TLS_MINRSA", RSA_BITS_LEAST, X509_RSA_BITS_MAX, &c->trust.min_rsa_bits, problem) ||
 		!setting_word("TLS_CNFALLBACK", flags, &common_name, problem) || !read_time(&c->trust, problem) ||

@@ -5,8 +5,10 @@
  */
 #include "oids.h"
 #include "path.h"
+#include "store.h"
 #include "text.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { CRL_EXTENSIONS_0 = 0xa0, CRL_VERSION_2 = 1 };
@@ -226,37 +228,99 @@ static inline bool next_short(struct bytes *in, unsigned *tag, struct bytes *con
 	return true;
 }
 
-/*
- * Every entry is looked at, since one that is not understood makes the list useless (RFC 5280 5.3): some ten
- * nanoseconds each. Most have the same extensions as the one before, which need not be understood twice.
- */
+/* The entries of a list, one after the other. Begin with the version and in; the rest zero. */
+struct walk {
+	unsigned version;
+	struct bytes in;
+	struct bytes understood; /* extensions that were read: most entries have those of the one before */
+	unsigned understood_reason;
+	struct bytes number, when; /* of the entry: contents of the serial number; its date, with its header */
+	unsigned reason;
+};
+
+static inline enum entries walk_on(struct walk *w)
+{
+	struct bytes entry, date;
+	unsigned tag;
+
+	if (!next_short(&w->in, &tag, &entry) || tag != DER_SEQUENCE || !next_short(&entry, &tag, &w->number) ||
+		tag != DER_INTEGER || w->number.n == 0)
+		return MALFORMED;
+	w->when = entry;
+	if (!next_short(&entry, &tag, &date) || (tag != DER_UTC_TIME && tag != DER_GENERALIZED_TIME))
+		return MALFORMED;
+	w->reason = 0;
+	if (entry.n > 0 && !bytes_equal(entry, w->understood)) {
+		enum entries bad =
+			w->version < 2 ? MALFORMED : entry_extensions(entry, &w->understood_reason);
+		if (bad != NOT_LISTED)
+			return bad;
+		w->understood = entry;
+	}
+	if (entry.n > 0)
+		w->reason = w->understood_reason;
+	return NOT_LISTED;
+}
+
+/* In a trust store, where tlstrust has put no list with entries that are not understood. */
+static enum entries find_in_store(
+	const struct x509_crl *crl, struct bytes serial, struct crl_finding *finding)
+{
+	unsigned reason;
+	int found = x509_store_entry(crl->store, crl->number, serial, &reason, &finding->revoked_at);
+
+	if (found > 0)
+		finding->reason = reason_words(reason);
+	return found < 0 ? MALFORMED : found ? LISTED : NOT_LISTED;
+}
+
+/* Every entry is looked at, since one that is not understood makes the list useless (RFC 5280 5.3): some ten
+ * nanoseconds each. */
 static enum entries find_entry(const struct x509_crl *crl, struct bytes serial, struct crl_finding *finding)
 {
-	struct bytes in = crl->entries, entry, number, date, understood = { NULL, 0 };
+	struct walk w = { .version = crl->version, .in = crl->entries };
 	enum entries listed = NOT_LISTED;
-	unsigned tag, reason = 0;
 
-	while (in.n > 0) {
-		if (!next_short(&in, &tag, &entry) || tag != DER_SEQUENCE || !next_short(&entry, &tag, &number) ||
-			tag != DER_INTEGER || number.n == 0)
-			return MALFORMED;
-		struct bytes when = entry;
-		if (!next_short(&entry, &tag, &date) || (tag != DER_UTC_TIME && tag != DER_GENERALIZED_TIME))
-			return MALFORMED;
-		if (entry.n > 0 && !bytes_equal(entry, understood)) {
-			enum entries bad = crl->version < 2 ? MALFORMED : entry_extensions(entry, &reason);
-			if (bad != NOT_LISTED)
-				return bad;
-			understood = entry;
-		}
-		if (listed == LISTED || !bytes_equal(number, serial))
+	if (crl->store)
+		return find_in_store(crl, serial, finding);
+	while (w.in.n > 0) {
+		enum entries bad = walk_on(&w);
+		if (bad != NOT_LISTED)
+			return bad;
+		if (listed == LISTED || !bytes_equal(w.number, serial))
 			continue;
-		if (!der_take_time(&when, &finding->revoked_at))
+		if (!der_take_time(&w.when, &finding->revoked_at))
 			return MALFORMED;
-		finding->reason = reason_words(entry.n > 0 ? reason : 0);
+		finding->reason = reason_words(w.reason);
 		listed = LISTED;
 	}
 	return listed;
+}
+
+bool x509_crl_entries(const struct x509_crl *crl,
+	bool (*each)(void *, struct bytes serial, unsigned reason, int64_t revoked_at), void *context,
+	struct x509_problem *problem)
+{
+	struct walk w = { .version = crl->version, .in = crl->entries };
+	int64_t when;
+
+	while (w.in.n > 0) {
+		enum entries bad = walk_on(&w);
+
+		if (bad == NOT_LISTED && !der_take_time(&w.when, &when))
+			bad = MALFORMED;
+		if (bad != NOT_LISTED) {
+			*problem = (struct x509_problem){ .reason = bad == CRITICAL
+															? "revocation list with an unknown critical extension"
+															: "malformed revocation list" };
+			return false;
+		}
+		if (!each(context, w.number, w.reason, when)) {
+			*problem = (struct x509_problem){ strerror(errno), errno };
+			return false;
+		}
+	}
+	return true;
 }
 
 /* ---- which list ---- */
@@ -347,8 +411,10 @@ static const struct x509_crl *next_newest(const struct x509_trust *trust,
 static bool is_signed_by(
 	const struct x509_trust *trust, const struct x509_crl *crl, const struct x509_public_key *key)
 {
-	return key->kind == (crl->signature_kind >= X509_ECDSA_SHA1 ? X509_KEY_EC : X509_KEY_RSA) &&
-		   trust->check_signature(key, crl->signature_kind, crl->tbs, crl->signature);
+	if (key->kind != (crl->signature_kind >= X509_ECDSA_SHA1 ? X509_KEY_EC : X509_KEY_RSA))
+		return false;
+	return crl->store ? trust->check_hashed(key, crl->signature_kind, crl->digest, crl->signature)
+					  : trust->check_signature(key, crl->signature_kind, crl->tbs, crl->signature);
 }
 
 static enum crl_status told_by(const struct x509_trust *trust, const struct x509_crl *crl,

@@ -26,19 +26,36 @@ static bool is_known(const struct x509_crls *crls, struct bytes der)
 /* What an attempt to add a list came to. */
 enum outcome { ADDED, KNOWN, BAD, NO_MEMORY };
 
+static bool make_room(struct x509_crls *crls)
+{
+	size_t room = crls->room == 0 ? 4 : crls->room * 2;
+	struct x509_crl *larger;
+
+	if (crls->n < crls->room)
+		return true;
+	larger = realloc(crls->crls, room * sizeof *larger);
+	if (larger == NULL)
+		return false;
+	crls->crls = larger;
+	crls->room = room;
+	return true;
+}
+
+bool x509_crls_add(struct x509_crls *crls, const struct x509_crl *crl)
+{
+	if (!make_room(crls))
+		return false;
+	crls->crls[crls->n++] = *crl;
+	return true;
+}
+
 static enum outcome add(struct x509_crls *crls, struct bytes der, struct x509_problem *problem)
 {
 	if (is_known(crls, der))
 		return KNOWN;
-	if (crls->n == crls->room) {
-		size_t room = crls->room == 0 ? 4 : crls->room * 2;
-		struct x509_crl *larger = realloc(crls->crls, room * sizeof *larger);
-		if (larger == NULL) {
-			fail_memory(problem);
-			return NO_MEMORY;
-		}
-		crls->crls = larger;
-		crls->room = room;
+	if (!make_room(crls)) {
+		fail_memory(problem);
+		return NO_MEMORY;
 	}
 	if (!x509_crl_parse(der, &crls->crls[crls->n], problem))
 		return BAD;

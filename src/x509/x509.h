@@ -286,6 +286,8 @@ void x509_list_free(struct x509_list *list);
 
 enum { X509_CRL_FILE_MAX = 64 << 20 }; /* bytes; a larger file is refused */
 
+struct x509_store;
+
 /* A certificate revocation list. Its entries are not looked at before a certificate is looked up. */
 struct x509_crl {
 	struct bytes der;                 /* all of it */
@@ -303,6 +305,11 @@ struct x509_crl {
 	bool is_indirect, only_users, only_authorities, only_attributes, only_some_reasons;
 	bool has_point;           /* is for certificates that name a distribution point of these names: */
 	struct bytes point_names; /* contents of the GeneralNames; empty: names of a kind that is not read here */
+	/* Of a trust store (store.h), where its entries are looked up by the number that it has there; der, tbs
+	 * and entries are empty, digest is the hash of what is signed. NULL: it is none of those. */
+	const struct x509_store *store;
+	uint32_t number;
+	struct bytes digest;
 };
 
 /* Revocation lists, each only once. Zero it before its first use. */
@@ -325,6 +332,17 @@ bool x509_crls_add_file(struct x509_crls *crls, const char *path, struct x509_pr
 /* Appends the lists of every regular file in a directory, as x509_list_add_directory does. A file with one
  * that cannot be parsed is skipped. */
 bool x509_crls_add_directory(struct x509_crls *crls, const char *path, struct x509_problem *problem);
+
+/* Appends one that was taken apart already. False: no memory. */
+bool x509_crls_add(struct x509_crls *crls, const struct x509_crl *crl);
+
+/*
+ * Calls each(context, serial, reason, revoked_at) for every entry, in their order. False with *problem if the
+ * list is one that crl_look_up would find useless, or, with errno, if each returned false.
+ */
+bool x509_crl_entries(const struct x509_crl *crl,
+	bool (*each)(void *, struct bytes serial, unsigned reason, int64_t revoked_at), void *context,
+	struct x509_problem *problem);
 
 void x509_crls_free(struct x509_crls *crls);
 
@@ -479,6 +497,9 @@ struct x509_trust {
 						 */
 	/* True if signature over text is right under key; the engine's. kind is one with SHA-2 that suits key. */
 	bool (*check_signature)(const struct x509_public_key *key, enum x509_signature kind, struct bytes text,
+		struct bytes signature);
+	/* The same for a text of which only the hash is there: revocation lists of trust stores. */
+	bool (*check_hashed)(const struct x509_public_key *key, enum x509_signature kind, struct bytes digest,
 		struct bytes signature);
 };
 

@@ -152,24 +152,41 @@ static unsigned hash_number(enum x509_signature kind)
 	}
 }
 
+size_t engine_hash(enum x509_signature kind, struct bytes text, unsigned char out[ENGINE_HASH_MAX])
+{
+	struct hash hash;
+
+	if (!hash_of(hash_number(kind), &hash))
+		return 0;
+	hash_text(&hash, text, out);
+	return hash_size(&hash);
+}
+
+bool engine_check_hashed(const struct x509_public_key *key, enum x509_signature kind, struct bytes digest,
+	struct bytes signature)
+{
+	unsigned char signed_hash[ENGINE_HASH_MAX];
+	struct hash hash;
+	br_x509_pkey public;
+
+	if (!hash_of(hash_number(kind), &hash) || digest.n != hash_size(&hash) ||
+		!key_in_library_form(key, &public))
+		return false;
+	if (public.key_type == BR_KEYTYPE_EC)
+		return br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(), digest.at, digest.n, &public.key.ec,
+				   signature.at, signature.n) == 1;
+	return br_rsa_pkcs1_vrfy_get_default()(
+			   signature.at, signature.n, hash.oid, digest.n, &public.key.rsa, signed_hash) == 1 &&
+		   memcmp(digest.at, signed_hash, digest.n) == 0;
+}
+
 bool engine_check_signature(
 	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature)
 {
-	unsigned char computed[64], signed_hash[64];
-	struct hash hash;
-	br_x509_pkey public;
-	size_t n;
+	unsigned char digest[ENGINE_HASH_MAX];
+	size_t n = engine_hash(kind, text, digest);
 
-	if (!hash_of(hash_number(kind), &hash) || !key_in_library_form(key, &public))
-		return false;
-	n = hash_size(&hash);
-	hash_text(&hash, text, computed);
-	if (public.key_type == BR_KEYTYPE_EC)
-		return br_ecdsa_vrfy_asn1_get_default()(
-				   br_ec_get_default(), computed, n, &public.key.ec, signature.at, signature.n) == 1;
-	return br_rsa_pkcs1_vrfy_get_default()(
-			   signature.at, signature.n, hash.oid, n, &public.key.rsa, signed_hash) == 1 &&
-		   memcmp(computed, signed_hash, n) == 0;
+	return n && engine_check_hashed(key, kind, (struct bytes){ digest, n }, signature);
 }
 
 static bool point_fits(const struct x509_private_key *key, const struct x509_public_key *public_key)

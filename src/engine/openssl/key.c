@@ -272,17 +272,32 @@ static const EVP_MD *hash_of_kind(enum x509_signature kind)
 	}
 }
 
-bool engine_check_signature(
-	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature)
+size_t engine_hash(enum x509_signature kind, struct bytes text, unsigned char out[ENGINE_HASH_MAX])
+{
+	const EVP_MD *hash = hash_of_kind(kind);
+
+	return hash && hash_text(hash, text, out) ? (size_t)EVP_MD_size(hash) : 0;
+}
+
+bool engine_check_hashed(const struct x509_public_key *key, enum x509_signature kind, struct bytes digest,
+	struct bytes signature)
 {
 	const EVP_MD *hash = hash_of_kind(kind);
 	bool ecdsa = kind == X509_ECDSA_SHA256 || kind == X509_ECDSA_SHA384 || kind == X509_ECDSA_SHA512;
-	unsigned char hashed[EVP_MAX_MD_SIZE];
 
-	if (!hash || !signature.n || signature.n > 2 * RSA_BYTES_MAX ||
-		key->kind != (ecdsa ? X509_KEY_EC : X509_KEY_RSA) || !hash_text(hash, text, hashed))
+	if (!hash || !library_ready() || digest.n != (size_t)EVP_MD_size(hash) || !signature.n || signature.n > 2 * RSA_BYTES_MAX ||
+		key->kind != (ecdsa ? X509_KEY_EC : X509_KEY_RSA))
 		return false;
-	return ecdsa ? check_ec(key, hash, hashed, signature) : check_rsa(key, hash, hashed, signature);
+	return ecdsa ? check_ec(key, hash, digest.at, signature) : check_rsa(key, hash, digest.at, signature);
+}
+
+bool engine_check_signature(
+	const struct x509_public_key *key, enum x509_signature kind, struct bytes text, struct bytes signature)
+{
+	unsigned char digest[ENGINE_HASH_MAX];
+	size_t n = engine_hash(kind, text, digest);
+
+	return n && engine_check_hashed(key, kind, (struct bytes){ digest, n }, signature);
 }
 
 static bool point_fits(const struct x509_private_key *key, const struct x509_public_key *public_key)
