@@ -187,6 +187,7 @@ my @of_servers = (
 	(map { ["a name that is none: $_", { "CERTFILE:$_" => file('server-p256.pem') }, "CERTFILE:$_: not a host name"] }
 		'', '*', '*.', '.org', 'a..org', 'a.org.', 'a b', '127.0.0.1', '::1', 'a/b', '*.*.org', 'x*.org', 'a' x 64, join('.', ('a' x 50) x 5)),
 	['a name twice', { 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:a.org' => file('server-p256.key'), 'CERTFILE:A.ORG' => file('server-p256.pem') }, 'CERTFILE:a.org: given twice'],
+	['a key twice', { 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:a.org' => file('server-p256.key'), 'KEYFILE:A.org' => file('server-p256.key') }, 'KEYFILE:a.org: given twice'],
 	['a key without its certificate', { 'KEYFILE:a.org' => file('server-p256.key') }, 'KEYFILE:a.org: there is no CERTFILE:a.org beside it'],
 	['a key of a name that is not there', { 'CERTFILE:a.org' => file('server-p256.pem'), 'KEYFILE:A.org' => $gone }, "unable to read key from $gone: No such file or directory"],
 	['a name without a key', { 'CERTFILE:a.org' => file('server-p256.pem') }, "unable to read key from @{[file('server-p256.pem')]}: no private key in it"],

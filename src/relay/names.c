@@ -100,14 +100,18 @@ static bool add_named(struct relay_configuration *c, const char *name, size_t n,
 static bool check_key_names(const struct relay_configuration *c, struct relay_problem *problem)
 {
 	char pattern[2 + HELLO_NAME_MAX + 1];
-	const char *name;
+	const char *name, *value;
 	size_t n;
 
-	for (char **variable = environ; *variable; variable++)
-		if (value_behind(*variable, key_prefix, &name, &n) &&
-			(!read_pattern(name, n, pattern) || !find_named(c, pattern)))
+	for (char **variable = environ; *variable; variable++) {
+		if ((value = value_behind(*variable, key_prefix, &name, &n)) == NULL)
+			continue;
+		if (!read_pattern(name, n, pattern) || !find_named(c, pattern))
 			return configuration_refuse(problem, "KEYFILE:%.*s: there is no CERTFILE:%.*s beside it",
 				(int)(n < 300 ? n : 300), name, (int)(n < 300 ? n : 300), name);
+		if (value_for(key_prefix, pattern) != value)
+			return configuration_refuse(problem, "KEYFILE:%s: given twice", pattern);
+	}
 	return true;
 }
 
