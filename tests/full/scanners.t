@@ -41,7 +41,7 @@ for my $pair (sort keys %kinds) {
 
 	subtest "testssl.sh: $pair" => sub {
 		plan skip_all => 'no testssl.sh' unless $testssl;
-		my $end = $scans{$pair}{testssl}->wait_for_end(200);
+		my $end = $scans{$pair}{testssl}->wait_for_end(400);
 		ok($end && defined $end->{exit}, 'ends') or return;
 		my $findings = eval { decode_json(slurp($scans{$pair}{json})) } || [];
 		cmp_ok(scalar @$findings, '>', 30, 'has findings') or diag(slurp($scans{$pair}{testssl}{out}));
