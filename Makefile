@@ -64,6 +64,7 @@ endif
 
 COMMANDS := $(patsubst src/cmd/%.c,$(COMMAND)/%,$(wildcard src/cmd/*.c))
 OPENSSL_PROGRAMS := $(if $(filter openssl,$(BUILT_ENGINES)),$(addprefix $(COMMAND)/,tlsd-io-openssl tlsc-io-openssl))
+STUNNEL_AWK := $(addprefix src/stunnel/,$(addsuffix .awk,read options chain tls hosts services write))
 SCRIPTS := $(patsubst src/script/%,$(COMMAND)/%,$(filter-out %~ %.orig,$(wildcard src/script/*)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
 FUZZ_TESTS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out tests/fuzz/driver.c,$(wildcard tests/fuzz/*.c)))
@@ -85,7 +86,7 @@ PER_CONNECTION := $(addprefix $(COMMAND)/,tlsd tlsc tlsd-io tlsc-io ucspitlsd uc
 IO_PROGRAMS := $(addprefix $(COMMAND)/,tlsd-io tlsc-io tlsverify tlscert tlstrust)
 RESOLVING := $(addprefix $(COMMAND)/,tcpserver tcponce tcpclient tcprr tcpprio sslserver sslclient tcpallow)
 
-all: $(COMMANDS) $(OPENSSL_PROGRAMS) $(SCRIPTS)
+all: $(COMMANDS) $(OPENSSL_PROGRAMS) $(SCRIPTS) $(COMMAND)/stunnel2run
 tests: $(UNIT_TESTS) $(FUZZ_TESTS) $(TEST_TOOLS)
 fuzz: $(FUZZ_TESTS)
 
@@ -204,6 +205,12 @@ $(OPENSSL_PROGRAMS): $(COMMAND)/%-openssl: $(BUILD)/src/cmd/%.o $(OPENSSL_ARCHIV
 
 $(SCRIPTS): $(COMMAND)/%: src/script/% $(BUILD)/conf.h | $(COMMAND)/
 	$(call say,script $@)sed 's|@PREFIX@|$(PREFIX)|g;s|@VERSION@|$(VERSION)|g' $< >$@.new
+	@chmod 755 $@.new && mv -f $@.new $@
+
+# Its awk program stands between single quotes, so it has none itself.
+$(COMMAND)/stunnel2run: src/stunnel/stunnel2run.sh $(STUNNEL_AWK) | $(COMMAND)/
+	$(call say,script $@)! grep -n "'" $(STUNNEL_AWK)
+	@cat $(STUNNEL_AWK) >$@.awk && sed -e '/^@AWK@$$/{r $@.awk' -e 'd;}' $< >$@.new && rm -f $@.awk
 	@chmod 755 $@.new && mv -f $@.new $@
 
 $(UNIT_TESTS): $(BUILD)/tests/%: tests/unit/%.c $(ALL_ARCHIVES) $(STRICT) $(BUILD)/compile-flags $(BUILD)/link-flags | $(BUILD)/tests/ $(BUILD)/conf.h

@@ -1,0 +1,268 @@
+# ---- hosts.allow and hosts.deny: the lines for a service become rules of tcprules(1) ----
+# There the first pattern that fits decides, here the narrowest rule: so a pattern behind a wider one is left out, and where names and
+# addresses contradict each other, which of them is the narrower, nothing is written.
+# host_n, host_kind[], host_key[], host_bits[], host_verdict[]: what they say, in order.
+
+function access(lines, n, i) {
+	names_wanted = rule_n = 0
+	if (!yes_no("libwrap", 0)) {
+		say("libwrap", DEFAULT, "hosts.allow and hosts.deny are not read")
+		if (!is_said("libwrap") && service && accepts() && read_hosts(1))
+			warning(section_where_of() ": hosts.allow and hosts.deny say something of this service, which stunnel before 5.00 obeyed;" \
+				" libwrap = yes makes rules of it")
+		return
+	}
+	if (!accepts()) {
+		say("libwrap", service ? NONE : REFUSED, service ? "nobody comes in here" : "put tcpd before it, and take the line out")
+		return
+	}
+	if (!read_hosts(0))
+		say("libwrap", TRANSLATED, "nothing in hosts.allow and hosts.deny is about this service")
+	else
+		make_rules()
+}
+
+# Reads both files. With looking, says only whether there is something that could keep somebody out.
+function read_hosts(looking, n) {
+	host_n = hosts_failed = 0
+	hosts_looking = looking
+	read_hosts_file(USER_HOSTS_ALLOW, "allow")
+	read_hosts_file(USER_HOSTS_DENY, "deny")
+	return hosts_failed || host_n > 0
+}
+
+function read_hosts_file(path, word, text, line, n, got, whole) {
+	n = 0
+	whole = ""
+	while ((got = (getline line < path)) > 0) {
+		n++
+		whole = whole line
+		if (whole ~ /\\$/) {
+			whole = substr(whole, 1, length(whole) - 1)
+			continue
+		}
+		hosts_line(trimmed(whole), word, path ":" n)
+		whole = ""
+	}
+	if (got > 0 || whole != "")
+		hosts_line(trimmed(whole), word, path ":" n)
+	close(path)
+}
+
+function hosts_error(where, words) {
+	hosts_failed = 1
+	if (!hosts_looking)
+		error(where ": " words)
+}
+
+# daemon list : client list : option...; colons within [] belong to addresses.
+function hosts_line(text, word, where, part, n, i, daemons, list) {
+	if (text == "" || text ~ /^#/)
+		return
+	n = split_hosts(text, part)
+	if (n < 2) {
+		hosts_error(where, "not daemons : clients")
+		return
+	}
+	gsub(/,/, " ", part[1])
+	if (part[1] ~ /(^| )EXCEPT( |$)/) {
+		if ((" " part[1] " ") ~ / ALL / || index(" " part[1] " ", " " section_name[service] " "))
+			hosts_error(where, "EXCEPT among the daemons: take it apart")
+		return
+	}
+	daemons = split(part[1], list, " ")
+	for (i = 1; i <= daemons; i++)
+		if (list[i] == "ALL" || list[i] == section_name[service])
+			break
+		else if (list[i] ~ /@/ && (list[i] ~ /^ALL@/ || index(list[i], section_name[service] "@") == 1))
+			hosts_error(where, "daemon@host: a listener has one address: take it apart")
+	if (i > daemons)
+		return
+	for (i = 3; i <= n; i++) {
+		part[i] = trimmed(part[i])
+		if (tolower(part[i]) == "allow" || tolower(part[i]) == "deny")
+			word = tolower(part[i])
+		else if (tolower(part[i]) !~ /^(severity|banners|nice|keepalive|linger|rfc931)( |=|$)/)
+			hosts_error(where, "option " shown(part[i]) ": has no counterpart in rules")
+	}
+	gsub(/,/, " ", part[2])
+	n = split(part[2], list, " ")
+	for (i = 1; i <= n; i++)
+		hosts_pattern(list[i], word, where)
+}
+
+function split_hosts(text, part, n, i, c, inside) {
+	split("", part)
+	n = 1
+	inside = 0
+	for (i = 1; i <= length(text); i++) {
+		c = substr(text, i, 1)
+		if (c == "[")
+			inside = 1
+		if (c == "]")
+			inside = 0
+		if (c == ":" && !inside)
+			n++
+		else
+			part[n] = part[n] c
+	}
+	return n
+}
+
+function hosts_pattern(text, word, where, two, bits) {
+	if (text == "ALL")
+		hosts_add("all", "", 0, word)
+	else if (text ~ /^[0-9]+\.([0-9]+\.){0,2}$/ || text ~ /^[0-9]+\.[0-9]+\.[0-9]+\.$/) {
+		bits = gsub(/\./, ".", text) * 8
+		hosts_add("4", binary4(text), bits, word)
+	} else if (is_ipv4(text))
+		hosts_add("4", binary4(text), 32, word)
+	else if (text ~ /^[0-9.]+\/[0-9.]+$/) {
+		split(text, two, "/")
+		bits = two[2] ~ /\./ ? mask_bits(two[2]) : two[2] + 0
+		if (!is_ipv4(two[1]) || bits < 0 || bits > 32)
+			hosts_error(where, text ": not a network")
+		else
+			hosts_add("4", binary4(two[1]), bits, word)
+	} else if (text ~ /^\[[0-9A-Fa-f:]+\](\/[0-9]+)?$/) {
+		bits = 128
+		if (match(text, /\/[0-9]+$/)) {
+			bits = substr(text, RSTART + 1) + 0
+			text = substr(text, 1, RSTART - 1)
+		}
+		text = substr(text, 2, length(text) - 2)
+		if (bits > 128 || binary6(text) == "")
+			hosts_error(where, text ": not a network")
+		else
+			hosts_add("6", binary6(text), bits, word)
+	} else if (text ~ /^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/ && text !~ /^(LOCAL|KNOWN|UNKNOWN|PARANOID|EXCEPT)$/)
+		hosts_add("name", tolower(text), length(text), word)
+	else
+		hosts_error(where, shown(text) ": no rule can say this")
+}
+
+function is_ipv4(text, part, i) {
+	if (text !~ /^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$/)
+		return 0
+	split(text, part, ".")
+	for (i = 1; i <= 4; i++)
+		if (part[i] > 255)
+			return 0
+	return 1
+}
+
+function bits_of(number, width, text) {
+	text = ""
+	for (; width > 0; width--) {
+		text = (number % 2) text
+		number = int(number / 2)
+	}
+	return text
+}
+
+function binary4(text, part, n, i, all) {
+	n = split(text, part, ".")
+	all = ""
+	for (i = 1; i <= 4; i++)
+		all = all bits_of(i <= n && part[i] != "" ? part[i] + 0 : 0, 8)
+	return all
+}
+
+function mask_bits(text, all) {
+	if (!is_ipv4(text))
+		return -1
+	all = binary4(text)
+	return all ~ /^1*0*$/ ? index(all "0", "0") - 1 : -1
+}
+
+function binary6(text, half, left, right, n, m, i, all) {
+	if (split(text, half, "::") > 2)
+		return ""
+	n = split(half[1], left, ":")
+	m = text ~ /::/ ? split(half[2], right, ":") : 0
+	if (text ~ /::/ ? n + m > 7 : n != 8)
+		return ""
+	all = ""
+	for (i = 1; i <= 8; i++)
+		all = all bits_of(hexadecimal(i <= n ? left[i] : i > 8 - m ? right[i - 8 + m] : "0"), 16)
+	return all
+}
+
+function hexadecimal(text, i, number) {
+	number = 0
+	for (i = 1; i <= length(text); i++)
+		number = number * 16 + index("0123456789abcdef", tolower(substr(text, i, 1))) - 1
+	return number
+}
+
+function hosts_add(kind, key, bits, word) {
+	if (kind == "4" || kind == "6")
+		key = substr(key, 1, bits)
+	host_n++
+	host_kind[host_n] = kind
+	host_key[host_n] = key
+	host_verdict[host_n] = word
+}
+
+# Whether pattern i has all that j has.
+function covers(i, j) {
+	if (host_kind[i] == "all")
+		return 1
+	if (host_kind[i] != host_kind[j])
+		return 0
+	if (host_kind[i] != "name")
+		return substr(host_key[j], 1, length(host_key[i])) == host_key[i]
+	if (host_key[i] == host_key[j])
+		return 1
+	return host_key[i] ~ /^\./ && length(host_key[j]) > length(host_key[i]) &&
+		substr(host_key[j], length(host_key[j]) - length(host_key[i]) + 1) == host_key[i]
+}
+
+function make_rules(i, j, counts) {
+	for (i = 1; i <= host_n; i++) {
+		for (j = 1; j < i && !covers(j, i); j++)
+			;
+		counts[i] = j == i
+		if (counts[i] && host_kind[i] == "name")
+			names_wanted = 1
+	}
+	for (i = 1; i <= host_n; i++)
+		for (j = 1; j < i; j++)
+			if (counts[i] && counts[j] && host_verdict[i] != host_verdict[j] && host_kind[i] != "all" && host_kind[j] != "all" &&
+				(host_kind[i] == "name") != (host_kind[j] == "name")) {
+				error(section_where_of() ": libwrap: hosts.allow and hosts.deny have names and addresses that contradict each other")
+				return
+			}
+	for (i = 1; i <= host_n; i++)
+		if (counts[i])
+			rules[++rule_n] = rule_address(i) ":" host_verdict[i]
+	say("libwrap", TRANSLATED, rule_n " rules of hosts.allow and hosts.deny as they are now")
+}
+
+function rule_address(i, kind, n, text, key) {
+	kind = host_kind[i]
+	if (kind == "all")
+		return ""
+	if (kind == "name")
+		return "=" host_key[i]
+	key = host_key[i]
+	n = length(key)
+	if (kind == "4") {
+		key = substr(key "00000000000000000000000000000000", 1, 32)
+		text = number_in(key, 1, 8) "." number_in(key, 9, 8) "." number_in(key, 17, 8) "." number_in(key, 25, 8)
+		return n == 32 ? text : text "/" n
+	}
+	while (length(key) < 128)
+		key = key "0"
+	text = ""
+	for (kind = 0; kind < 8; kind++)
+		text = text (kind ? ":" : "") sprintf("%x", number_in(key, 16 * kind + 1, 16))
+	return n == 128 ? text : text "/" n
+}
+
+function number_in(key, from, width, i, number) {
+	number = 0
+	for (i = from; i < from + width; i++)
+		number = number * 2 + substr(key, i, 1)
+	return number
+}

@@ -1,0 +1,60 @@
+#!/bin/sh
+# stunnel2run: makes service directories of a stunnel.conf, see stunnel2run(8). The work is done by the awk program below, which is put
+# together from the files in src/stunnel; here are the options, and the files are moved to their places.
+case $0 in
+*/*) folder=$(cd "${0%/*}" && pwd) ;;
+*) folder=$(command -v "$0") && folder=${folder%/*} ;;
+esac
+
+usage() {
+	echo "stunnel2run: usage: stunnel2run [ -su ] stunnel.conf|- dir" >&2
+	exit 100
+}
+die() {
+	echo "stunnel2run: fatal: $2" >&2
+	exit "$1"
+}
+
+strict=0 units=0
+while getopts :su option; do
+	case $option in
+	s) strict=1 ;;
+	u) units=1 ;;
+	*) usage ;;
+	esac
+done
+shift $((OPTIND - 1))
+test $# = 2 && test -n "$1" && test -n "$2" || usage
+conf=$1 dir=$2
+if test "$conf" != -; then
+	test -f "$conf" || die 111 "unable to read $conf: no such file"
+	test -r "$conf" || die 111 "unable to read $conf: permission denied"
+	case $conf in /* | ./*) ;; *) conf=./$conf ;; esac # for awk, x=y is no file
+fi
+case $dir in /*) ;; *) dir=./$dir ;; esac
+mkdir -p "$dir" || die 111 "unable to make $dir"
+dir=$(cd "$dir" && pwd) || die 111 "unable to enter $dir"
+
+# Everything is written here first, and comes to its place when all of it is there.
+made=$(mktemp -d "$dir/.stunnel2run.XXXXXX") || die 111 "unable to write to $dir"
+trap 'rm -rf "$made"' EXIT
+trap 'exit 111' HUP INT TERM
+
+LC_ALL=C
+export LC_ALL
+CONF=$conf DIR=$dir MADE=$made FOLDER=$folder STRICT=$strict UNITS=$units HERE=$(pwd) USER_HOSTS_ALLOW=${HOSTS_ALLOW-/etc/hosts.allow} \
+	USER_HOSTS_DENY=${HOSTS_DENY-/etc/hosts.deny}
+export CONF DIR MADE FOLDER STRICT UNITS HERE USER_HOSTS_ALLOW USER_HOSTS_DENY
+awk '
+@AWK@
+'
+code=$?
+test "$code" = 0 || exit "$code"
+
+for new in "$made"/*; do
+	name=${new##*/}
+	test ! -e "$dir/$name" && test ! -L "$dir/$name" || die 111 "$dir/$name is there already, and nothing was written"
+done
+for new in "$made"/*; do
+	mv "$new" "$dir/" || die 111 "unable to move ${new##*/} to $dir"
+done
