@@ -13,7 +13,7 @@ my $here = temporary('guides');
 mkdir $here;
 $ENV{PATH} = (command('') =~ s{/\z}{}r) . ":$ENV{PATH}";
 my %script;
-for my $guide (qw(tunnels from-sslwrap-and-sst from-ucspi-ssl from-s6-networking)) {
+for my $guide (qw(tunnels from-stunnel from-sslwrap-and-sst from-ucspi-ssl from-s6-networking)) {
 	my $text = slurp("$FindBin::Bin/../doc/guide/$guide.md");
 	while ($text =~ /\n\n`([a-z0-9-]+)`(?:(?!\n\n`[a-z]).)*?\n```sh\n(.*?)^```$/msg) { $script{$1} = $2 }
 }
@@ -55,7 +55,7 @@ sub tls_ask { my ($text) = @_; return run({ in => $text, env => { CAFILE => file
 
 subtest 'before a service' => sub {
 	for my $case (['front', { 143 => $imap->{port} }, ['one', 'one']], ['front-with-spares', { 143 => $closed, 144 => $spare->{port} }, ['two', 'two']],
-		['front-in-turn', { 143 => $imap->{port}, 144 => $spare->{port} }, ['one', 'two', 'one']], ['wrapped-port', { 143 => $imap->{port} }, ['one']]) {
+		['front-in-turn', { 143 => $imap->{port}, 144 => $spare->{port} }, ['one', 'two', 'one']], ['wrapped-port', { 143 => $imap->{port} }, ['one']], ['imap-front', { 143 => $imap->{port} }, ['one']]) {
 		my ($name, $ports, $answers) = @$case;
 		$own = free_port();
 		my $server = served(recipe($name, 993 => $own, %$ports));
@@ -65,7 +65,8 @@ subtest 'before a service' => sub {
 };
 
 subtest 'for a client' => sub {
-	for my $case (['local-port', { 993 => $remote->{port} }], ['local-port-with-spares', { 993 => $remote->{port}, 994 => $closed }]) {
+	for my $case (['local-port', { 993 => $remote->{port} }], ['local-port-with-spares', { 993 => $remote->{port}, 994 => $closed }],
+		['imap-port', { 993 => $remote->{port} }]) {
 		my ($name, $ports) = @$case;
 		$own = free_port();
 		my $server = served(recipe($name, 1143 => $own, %$ports));

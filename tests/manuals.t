@@ -18,9 +18,10 @@ result() {
 result "$(mandoc -Tlint doc/man/*.[1-8] 2>/dev/null | grep -v 'referenced manual not found')" 'mandoc has nothing to say'
 
 result "$(
-	for program in src/cmd/*.c src/script/*; do
+	for program in src/cmd/*.c src/script/* src/stunnel/*.sh; do
 		test -f "$program" || continue
 		name=$(basename "$program" .c)
+		name=${name%.sh}
 		ls doc/man/"$name".[1-8] >/dev/null 2>&1 || echo "no page for $name"
 	done
 )" 'each program has a page'

@@ -117,11 +117,9 @@ function number_of(name, what, value, found) {
 
 function ids(own, save) {
 	uid = gid = ""
-	if (!service || !accepts()) { # of one connection: stunnel takes them in daemon mode only
-		say("setuid", NONE, service ? "the supervisor says as whom: s6-setuidgid, chpst -u" : "whoever starts it says as whom")
-		say("setgid", NONE, service ? "the supervisor says as whom" : "whoever starts it says as whom")
-		if (service && is_said("setuid"))
-			verdict_all(WARNED, "setuid", "this service runs as whoever the supervisor starts it as")
+	if (!accepts()) { # nothing here is started as root and gives it up
+		say("setuid", REFUSED, "whoever starts this says as whom, an inetd, s6-setuidgid or chpst -u: say it there, and take the line out")
+		say("setgid", REFUSED, "whoever starts this says as whom, an inetd, s6-setuidgid or chpst -u: say it there, and take the line out")
 		return
 	}
 	own = service
@@ -138,12 +136,6 @@ function ids(own, save) {
 		if (gid != "")
 			env["SSL_GID"] = gid
 	}
-}
-
-function verdict_all(kind, name, words, lines, n, i) {
-	n = lines_of(name, lines)
-	for (i = 1; i <= n; i++)
-		verdict(lines[i], kind, words)
 }
 
 # ---- endpoints ----
@@ -190,7 +182,7 @@ function endpoints(lines, n, i) {
 	say("local", value_of("local") ~ /^[0-9A-Fa-f:.]+$/ ? TRANSLATED : REFUSED, value_of("local") ~ /^[0-9A-Fa-f:.]+$/ ? "-i" : "not an address")
 }
 
-function section_where_of() { return service ? section_where[service] ": [" section_name[service] "]" : (CONF == "-" ? "standard input" : CONF) }
+function section_where_of() { return service ? section_where[service] ": [" section_name[service] "]" : LABEL }
 
 function failover(how) {
 	how = tolower(value_of("failover"))
@@ -263,14 +255,14 @@ function socket_setting(name, value, side, two) {
 	if (!is_number(value))
 		return "?"
 	if (name == "TCP_NODELAY")
-		return side == "a" || value ? "" : "-d"
-	if (name == "SO_REUSEADDR" && value)
+		return side == "a" || value + 0 ? "" : "-d"
+	if (name == "SO_REUSEADDR" && value + 0)
 		return ""
 	if (name == "IP_FREEBIND" && side != "l")
 		return "freebind=" value
-	if (name == "IPV6_V6ONLY" && side == "a" && !value && accept_host == ":0")
+	if (name == "IPV6_V6ONLY" && side == "a" && !(value + 0) && accept_host == ":0")
 		return ""
-	if (name == "IPV6_V6ONLY" && side == "a" && value && accept_host == ":0") {
+	if (name == "IPV6_V6ONLY" && side == "a" && value + 0 && accept_host == ":0") {
 		accept_host = "::"
 		return ""
 	}

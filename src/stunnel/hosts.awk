@@ -112,7 +112,7 @@ function split_hosts(text, part, n, i, c, inside) {
 function hosts_pattern(text, word, where, two, bits) {
 	if (text == "ALL")
 		hosts_add("all", "", 0, word)
-	else if (text ~ /^[0-9]+\.([0-9]+\.){0,2}$/ || text ~ /^[0-9]+\.[0-9]+\.[0-9]+\.$/) {
+	else if (text ~ /^[0-9]+\.([0-9]+\.)?([0-9]+\.)?$/) {
 		bits = gsub(/\./, ".", text) * 8
 		hosts_add("4", binary4(text), bits, word)
 	} else if (is_ipv4(text))

@@ -74,7 +74,10 @@ function check_lines(i, name) {
 
 # ---- verdicts, line by line ----
 
+# What was refused stays so.
 function verdict(i, kind, words) {
+	if (i in verdict_of && index(verdict_of[i], REFUSED ":") == 1)
+		return
 	if (kind == REFUSED)
 		error(line_where[i] ": " line_spelled[i] " = " value_shown(i) ": " words)
 	if (kind == WARNED)

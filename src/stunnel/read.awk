@@ -8,12 +8,22 @@ function trimmed(text) {
 	return text
 }
 
+# The text with before[c] before each character c; gsub has its own ideas of backslashes, in each awk another.
+function escaped(text, before, i, c, all) {
+	all = ""
+	for (i = 1; i <= length(text); i++) {
+		c = substr(text, i, 1)
+		all = all (c in before ? before[c] : "") c
+	}
+	return all
+}
+
 # Words for the shell; unit_word, in write.awk, is the same for systemd.
-function shell_word(text) {
+function shell_word(text, before) {
 	if (text ~ /^[A-Za-z0-9_@%+=:,.\/-]+$/)
 		return text
-	gsub(/\047/, "\047\\\047\047", text)
-	return "\047" text "\047"
+	before["\047"] = "\047\\\047" # it ends, and another begins
+	return "\047" escaped(text, before) "\047"
 }
 
 # The output of a command, its lines joined by newlines; sets command_failed.
@@ -94,7 +104,7 @@ function include(folder, where, depth, names, list, n, i) {
 	}
 	if (folder !~ /^\//)
 		folder = HERE "/" folder
-	names = output_of("cd " shell_word(folder) " && for f in *; do test -f \"$f\" && printf \"%s\\n\" \"$f\"; done; exit 0")
+	names = output_of("cd " shell_word(folder) " 2>/dev/null || exit 1; for f in *; do test -f \"$f\" && printf \"%s\\n\" \"$f\"; done; exit 0")
 	if (command_failed) {
 		error(where ": include = " folder ": unable to read it")
 		return

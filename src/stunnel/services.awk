@@ -70,15 +70,18 @@ function add_program(list, n, i) {
 function say_protocol_details(only, name, list, n, i) {
 	n = split("protocolauthentication protocoldomain protocolheader protocolhost protocolpassword protocolusername", list, " ")
 	for (i = 1; i <= n; i++)
-		if (!index(" " only " ", " " list[i] " "))
+		if (!is_said("protocol"))
+			say(list[i], NONE, "counts with protocol only")
+		else if (!index(" " only " ", " " list[i] " "))
 			say(list[i], REFUSED, "has no counterpart with this protocol")
 }
 
 # ---- servers ----
 
 function server_chain(protocol) {
-	say("protocolpassword", NONE, "") # said below, where it is of use
 	protocol = server_protocol()
+	say("sni", REFUSED, "this service has a port of its own")
+	say("retry", NONE, "counts with client, connect and exec only")
 	if (accepts())
 		add_listener("sslserver")
 	else {
@@ -200,6 +203,8 @@ function secondary(own, i, front, lines, n, j, name, patterns, value) {
 		say_each(name, simple_kind[name], simple_words[name])
 	what_is_not_for_all()
 	logging()
+	if (yes_no("libwrap", 0))
+		say("libwrap", REFUSED, "would be asked a second time for this name: give it a port of its own")
 	say("setuid", NONE, "as of [" section_name[own] "]")
 	say("setgid", NONE, "as of [" section_name[own] "]")
 	is_transparent = 0

@@ -40,8 +40,14 @@ made=$(mktemp -d "$dir/.stunnel2run.XXXXXX") || die 111 "unable to write to $dir
 trap 'rm -rf "$made"' EXIT
 trap 'exit 111' HUP INT TERM
 
+LABEL=$conf
+if test "$conf" = -; then
+	cat >"$made/.conf" || die 111 "unable to keep standard input"
+	conf=$made/.conf LABEL='standard input'
+fi
+
 LC_ALL=C
-export LC_ALL
+export LC_ALL LABEL
 CONF=$conf DIR=$dir MADE=$made FOLDER=$folder STRICT=$strict UNITS=$units HERE=$(pwd) USER_HOSTS_ALLOW=${HOSTS_ALLOW-/etc/hosts.allow} \
 	USER_HOSTS_DENY=${HOSTS_DENY-/etc/hosts.deny}
 export CONF DIR MADE FOLDER STRICT UNITS HERE USER_HOSTS_ALLOW USER_HOSTS_DENY

@@ -84,7 +84,7 @@ function suites(list, level, words) {
 	}
 	if (list != "") {
 		env["CIPHERS"] = list
-		words = output_of("CIPHERS=" shell_word(list) " CAFILE= TLS_VERIFY=none " shell_word(FOLDER "/tlsc-io") " -C 6 7 2>&1 </dev/null")
+		words = output_of("CIPHERS=" shell_word(list) " CAFILE= TLS_VERIFY=none " shell_word(FOLDER "/tlsc-io") " -C 6 7 2>&1 </dev/null 6</dev/null 7>/dev/null")
 		if (words ~ /CIPHERS/)
 			say(is_said("ciphers") ? "ciphers" : "ciphersuites", REFUSED, words)
 	}
@@ -359,5 +359,5 @@ function server_name_to_send(by_name, name, host) {
 		env["TLS_SNI"] = name == "" ? "0" : name
 		say("sni", TRANSLATED, "TLS_SNI")
 	} else if (by_name && target_n < 2)
-		env["TLS_SNI"] = is_address(host) || host !~ /\./ ? "0" : host
+		env["TLS_SNI"] = is_address(host) ? "0" : host
 }

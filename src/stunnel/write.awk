@@ -91,6 +91,8 @@ function write_service(name, at, i, text) {
 	if (is_client && proxy_user != "") {
 		run_command("umask 077 && : >" shell_word(at "/proxy-user"))
 		write_to(at "/proxy-user", proxy_user "\n")
+		if (uid != "" && system("chown " uid " " shell_word(at "/proxy-user") " 2>/dev/null") != 0)
+			warning(DIR "/" name "/proxy-user: user " uid " has to be able to read it, and cannot be made its owner")
 	}
 	if (UNITS)
 		write_unit(name)
@@ -164,20 +166,26 @@ function sorted_names(list, name, n, i) {
 
 # ---- systemd ----
 
-function unit_word(text) {
-	gsub(/\\/, "\\\\", text)
-	gsub(/"/, "\\\"", text)
-	gsub(/%/, "%%", text)
-	gsub(/\$/, "$$", text)
-	return text ~ /^[A-Za-z0-9_@+=:,.\/-]+$/ ? text : "\"" text "\""
+# Specifiers begin with a percent sign everywhere, variables with a dollar sign in ExecStart.
+function unit_word(text, before) {
+	if (text ~ /^[A-Za-z0-9_@+=:,.\/-]+$/)
+		return text
+	before["\\"] = before["\""] = "\\"
+	before["%"] = "%"
+	before["$"] = "$"
+	return "\"" escaped(text, before) "\""
 }
 
-# Environment= takes no dollar signs apart.
-function unit_setting(text) {
-	gsub(/\\/, "\\\\", text)
-	gsub(/"/, "\\\"", text)
-	gsub(/%/, "%%", text)
-	return "\"" text "\""
+function unit_setting(text, before) {
+	before["\\"] = before["\""] = "\\"
+	before["%"] = "%"
+	return "\"" escaped(text, before) "\""
+}
+
+# Not a list of words: quotes stand for themselves.
+function unit_path(text, before) {
+	before["%"] = "%"
+	return escaped(text, before)
 }
 
 function write_unit(name, text, n, i, list, colons) {
@@ -186,7 +194,7 @@ function write_unit(name, text, n, i, list, colons) {
 		return
 	}
 	text = "[Unit]\nDescription=[" name "] of stunnel.conf, written by stunnel2run(8)\nAfter=network.target\n\n[Service]\n"
-	text = text "WorkingDirectory=" unit_word(DIR "/" name) "\n"
+	text = text "WorkingDirectory=" unit_path(DIR "/" name) "\n"
 	text = text "Environment=" unit_setting("PATH=" FOLDER ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") "\n"
 	n = sorted_names(list)
 	colons = ""
@@ -200,7 +208,7 @@ function write_unit(name, text, n, i, list, colons) {
 		text = text " " unit_word(chain[i])
 	text = text "\n"
 	if (log_file != "")
-		text = text "StandardOutput=" (tolower(value_of("log")) == "overwrite" ? "truncate:" : "append:") log_file "\nStandardError=inherit\n"
+		text = text "StandardOutput=" (tolower(value_of("log")) == "overwrite" ? "truncate:" : "append:") unit_path(log_file) "\nStandardError=inherit\n"
 	else if (log_facility != "")
 		text = text "SyslogIdentifier=" name "\nSyslogFacility=" log_facility "\n"
 	text = text "KillMode=process\nRestart=always\nRestartPreventExitStatus=96 100\n\n[Install]\nWantedBy=multi-user.target\n"
@@ -211,6 +219,7 @@ function write_unit(name, text, n, i, list, colons) {
 
 function prepare(list, n, i) {
 	CONF = ENVIRON["CONF"]
+	LABEL = ENVIRON["LABEL"]
 	DIR = ENVIRON["DIR"]
 	MADE = ENVIRON["MADE"]
 	FOLDER = ENVIRON["FOLDER"]
@@ -267,7 +276,7 @@ function write_all(first) {
 BEGIN {
 	failed = line_n = section_n = exit_code = 0
 	prepare()
-	read_configuration(CONF, CONF == "-" ? "standard input" : CONF, 0)
+	read_configuration(CONF, LABEL, 0)
 	check_lines()
 	if (!failed)
 		write_all()
