@@ -27,8 +27,8 @@ exits() {
 	test "$code" = "$want" || { echo "# exit $code"; sed 's/^/# /' "$dir/out"; false; }
 }
 all_there() {
-	for source in src/cmd/*.c src/script/*; do
-		test ! -f "$source" || test -x "$root/usr/local/bin/$(basename "$source" .c)" || { echo "# no $source"; return 1; }
+	for program in command/*; do
+		test -x "$root/usr/local/bin/$(basename "$program")" || { echo "# no $program"; return 1; }
 	done
 	for page in doc/man/*.[1-8]; do
 		test -f "$root/usr/local/share/man/man${page##*.}/$(basename "$page")" || { echo "# no $page"; return 1; }
