@@ -108,7 +108,7 @@ subtest 'version 1' => sub {
 	my %bad = ("TCP4 1.2.3.4 1.2.3.4 1" => 'not two', "TCP4 1.2.3.4 1.2.3.4 1 2 3" => 'not two', "TCP4  1.2.3.4 1.2.3.4 1 2" => 'not two',
 		"TCP4 1.2.3.4 1.2.3 1 2" => 'an address', "TCP4 ::1 ::1 1 2" => 'an address', "TCP6 1.2.3.4 1.2.3.4 1 2" => 'an address',
 		"TCP6 [::1] ::1 1 2" => 'an address', "TCP6 fe80::1%lo ::1 1 2" => 'an address', "TCP4 1.2.3.4 1.2.3.4 01 2" => 'a port',
-		"TCP4 1.2.3.4 1.2.3.4 1 65536" => 'a port', "TCP4 1.2.3.4 1.2.3.4 -1 2" => 'a port', "TCP4 1.2.3.4 1.2.3.4  2" => 'a port',
+		"TCP4 192.0.2.07 1.2.3.4 1 2" => 'an address', "TCP4 1.2.3.4 00.2.3.4 1 2" => 'an address', "TCP4 1.2.3.4 1.2.3.4 1 65536" => 'a port', "TCP4 1.2.3.4 1.2.3.4 -1 2" => 'a port', "TCP4 1.2.3.4 1.2.3.4  2" => 'a port',
 		"TCP4 1.2.3.4 1.2.3.4 1 " => 'a port', "UDP4 1.2.3.4 1.2.3.4 1 2" => 'neither TCP4', "UNKNOWNS" => 'neither TCP4', "TCP4" => 'neither TCP4',
 		"" => 'neither TCP4', "TCP4 1.2.3.4 1.2.3.4 1 2\0" => 'a line that', "TCP4 1.2.3.4\r 1.2.3.4 1 2" => 'a line that');
 	refused("PROXY $_\r\n", $bad{$_}, $_ =~ s/[^ -~]/?/gr) for sort keys %bad;
@@ -159,11 +159,13 @@ subtest 'TLS of the proxy' => sub {
 	is("@$told{qw(SSL_ALPN SSL_TLS_SNI_SERVERNAME SSL_PROTOCOL SSL_CIPHER SSL_CLIENT_VERIFY)}",
 		'http/1.1 www.example.test TLSv1.3 TLS_AES_256_GCM_SHA384 SUCCESS', 'application protocol, name, version, cipher, verdict');
 	is($told->{SSL_CLIENT_S_DN_CN}, 'Test \\\\ \\C3\\A9', 'the common name, made fit');
+	is(told(v2(0x21, 0x11, $addresses . ssl(3, 0, @words, tlv(0x22, "a\0b\nPATH=x\x7f~\x1f "))))->{SSL_CLIENT_S_DN_CN}, 'a\\00b\\0APATH=x\\7F~\\1F ', '... without NUL, newline or DEL');
 	$told = told(v2(0x21, 0x11, $addresses . ssl(3, 0, @words, tlv(0x28, $der))));
 	is("$told->{SSL_CLIENT_S_DN_CN} $told->{SSL_CLIENT_SAN_Email_0}", 'Test Client client@example.test', 'a certificate, taken apart');
 	is($told->{SSL_CLIENT_CERT} =~ s/\s+\z//r, slurp(file('client.pem')) =~ s/.*?(?=-----BEGIN)//sr =~ s/\s+\z//r, '... and whole');
 	is(told(v2(0x21, 0x11, $addresses . ssl(1, 1, @words)))->{SSL_CLIENT_VERIFY}, 'NONE', 'no certificate');
-	like(told(v2(0x21, 0x11, $addresses . ssl(3, 18, @words)))->{SSL_CLIENT_VERIFY}, qr/^FAILED:/, 'a bad one');
+	is(told(v2(0x21, 0x11, $addresses . ssl($_, 0, @words)))->{SSL_CLIENT_VERIFY}, 'SUCCESS', "a certificate, by flags of $_") for 3, 5;
+	like(told(v2(0x21, 0x11, $addresses . ssl(3, $_, @words)))->{SSL_CLIENT_VERIFY}, qr/^FAILED:/, "a bad one: $_") for 18, 1 << 16;
 	$told = told(v2(0x21, 0x11, $addresses . ssl(0, 0, @words)));
 	ok(!exists $told->{SSL_PROTOCOL} && !exists $told->{SSL_CLIENT_VERIFY}, 'no TLS after all');
 	is(told(v2(0x21, 0x11, $addresses . tlv(2, '192.0.2.1')))->{SSL_TLS_SNI_SERVERNAME}, undef, 'an address is no server name');
@@ -225,6 +227,57 @@ subtest 'before TLS' => sub {
 	like($client->{out}, qr/^SSL_PROTOCOL=TLSv1/m, 'TLS is our own');
 };
 
+# The environment behind proxyrecv with this header on a socket, and PROXYRECV set; no more of the connection than that.
+sub taken {
+	my ($env, $header) = @_;
+	my $result = run({ in => $header, env => { PROXYRECV => 1, PROTO => undef, %$env } }, command('proxyrecv'), 'sh', '-c', 'env | grep -E "^(PROTO|TCP|SSL[LR])" | sort');
+	return $result->{out} || $result->{err};
+}
+
+subtest 'what was known of the proxy' => sub {
+	my $header = "PROXY TCP4 192.0.2.7 198.51.100.1 40000 443\r\n";
+	my $described = sub { my ($set) = @_; return ("${set}REMOTEIP" => '127.0.0.1', "${set}REMOTEPORT" => 1, "${set}LOCALIP" => '127.0.0.1', "${set}LOCALPORT" => 2, "${set}LOCALHOST" => 'here') };
+	my $says = sub { my ($set) = @_; return "${set}LOCALHOST=here\n${set}LOCALIP=198.51.100.1\n${set}LOCALPORT=443\n${set}REMOTEIP=192.0.2.7\n${set}REMOTEPORT=40000\n" };
+	my %names = (TCPREMOTEHOST => 'proxy.test', TCPREMOTEINFO => 'joe');
+	is(taken({ PROTO => 'TCP', $described->('TCP'), %names }, $header), "PROTO=TCP\n" . $says->('TCP'), 'its name and its user are gone');
+	is(taken({ PROTO => 'SSL', $described->('SSL'), SSLREMOTEHOST => 'proxy.test', SSLREMOTEINFO => 'joe' }, $header), "PROTO=SSL\n" . $says->('SSL'), 'SSL variables');
+	is(taken({ PROTO => 'TCP', $described->('TCP'), $described->('SSL') }, $header), "PROTO=TCP\n" . $says->('SSL') . $says->('TCP'), 'both sets');
+	is(taken({ PROTO => 'TCP6', (map { $described->($_) } 'TCP', 'TCP6'), TCP6INTERFACE => 'lo' }, $header), "PROTO=TCP\n" . $says->('TCP'), 'an interface is gone with IPv6');
+	my $bare = serve({ env => { PROXYRECV => 1 } }, command('tcpserver'), '-1H', '127.0.0.1', '0', 'env', map({ ('-u', $_) } 'PROTO', 'TCPREMOTEIP'), command('proxyrecv'), 'true');
+	ask($bare->{port}, 'rubbish');
+	ok($bare->wait_for_log(qr/^proxyrecv: error: 127\.0\.0\.1: step PROXY header/m), 'what nothing describes is asked of the socket');
+};
+
+# How long a program that has nothing to do waits, by what it asks of the system; undef if that cannot be seen.
+sub patience {
+	my ($options, @command) = @_;
+	my $trace = temporary('trace' . int rand 1e9);
+	return undef if system 'strace -o /dev/null true 2>/dev/null';
+	my $waiting = start($options, 'strace', '-o', $trace, '-e', 'trace=poll', @command);
+	wait_until(sub { slurp($trace) =~ /poll\(/ }, 10);
+	kill 'KILL', -$waiting->{pid};
+	return slurp($trace) =~ /poll\(\[.*?\], 1, (\d+)/ ? $1 : 0;
+}
+
+# In the child: a socket on this descriptor that has nothing to read and no room to write; its other end, if it is not gone, on 9.
+sub silent {
+	my ($descriptor, $gone) = @_;
+	socketpair my $here, my $there, Socket::AF_UNIX(), Socket::SOCK_STREAM(), 0 or POSIX::_exit(126);
+	$here->blocking(0);
+	1 while syswrite $here, 'x' x 65536;
+	$here->blocking(1);
+	POSIX::dup2(fileno $here, $descriptor);
+	POSIX::dup2(fileno $there, 9) unless $gone;
+}
+
+subtest 'ten seconds' => sub {
+	my $receives = patience({ env => { PROXYRECV => 1 }, before => sub { silent(0) } }, command('proxyrecv'), 'true');
+	plan skip_all => 'no strace' unless defined $receives;
+	ok($receives > 9000 && $receives <= 10000, "proxyrecv waits for 10 s ($receives ms)");
+	my $sends = patience({ before => sub { silent(7) } }, command('proxysend'), '-l', 'true');
+	ok($sends > 9000 && $sends <= 10000, "proxysend, too ($sends ms)");
+};
+
 # ---- proxysend ----
 
 # The bytes that proxysend sends, made under such an environment.
@@ -256,6 +309,11 @@ subtest 'proxysend' => sub {
 	is(sent({ SSL_PROTOCOL => 'TLSv1.2', SSL_CLIENT_VERIFY => 'FAILED:x' }, '-p'), $like->(7, 1), '... a bad one');
 	is(sent({ SSL_PROTOCOL => 'TLSv1.2', SSL_CLIENT_VERIFY => 'NONE' }, '-p'), $like->(1, 1), '... none');
 	is(sent({ SSL_PROTOCOL => 'TLSv1.2', SSL_PEER_CERT_HASH => 'SHA256:x' }, '-p'), $like->(7, 0), '... and one in a short report');
+	my %mixed = (TCPREMOTEIP => '192.0.2.7', TCPLOCALIP => '2001:db8::1');
+	is(sent(\%mixed, '-p1'), "PROXY UNKNOWN\r\ngone", 'addresses of two families: version 1 has no words for them');
+	is(sent(\%mixed, '-p'), v2(0x21, 0x21, pack('H32', '0' x 20 . 'ffffc0000207') . substr($addresses6, 16)) . 'gone', '... version 2 has IPv4-mapped ones');
+	is(sent({ SSL_PROTOCOL => 'TLSv1.2', SSL_CIPHER => 'c' x 256, SSL_CLIENT_S_DN_CN => 'n' x 255 }, '-p'), $like->(1, 1, tlv(0x22, 'n' x 255)), 'a value of 255 bytes, and none of more');
+	is(sent({ SSL_PROTOCOL => 'TLSv1.2', SSL_CLIENT_CERT => slurp(file('client.key')) }, '-p'), $like->(1, 1), 'what is no certificate is not sent');
 	is(run({ before => sub { open STDERR, '>&', \*STDOUT; POSIX::dup2(1, 7) } }, command('proxysend'), '-l', 'true')->{out}, v2(0x20, 0, ''), '-l: LOCAL');
 	is(run({ before => sub { POSIX::dup2(1, 7) } }, command('proxysend'), '-l1', 'true')->{out}, "PROXY UNKNOWN\r\n", '-l1: UNKNOWN');
 };
@@ -265,8 +323,10 @@ subtest 'proxysend that cannot' => sub {
 	my @cases = ([96, $seven, qr/unable to send a header: there is none: run proxysend -p before tcpclient/, 'true'], [96, {}, qr/unable to describe the client: PROTO/, '-p', 'true'],
 		[96, { env => { PROTO => 'TCP', TCPREMOTEIP => 'x' } }, qr/unable to describe the client: \$\{PROTO\}REMOTEIP/, '-p', 'true'],
 		[100, {}, qr/descriptor 7 must be a connection/, '-l', 'true'], [100, {}, qr/exclude each other/, '-pl', 'true'], [100, $seven, qr/are for where the header is made/, '-c', 'true'],
-		[100, {}, qr/are for version 2/, '-p1c', 'true'], [100, {}, qr/usage:/]);
-	push @cases, [96, { %$seven, env => { PROXYHEADER => $_ } }, qr/unable to use PROXYHEADER: not what proxysend -p sets/, 'true'] for '', 'zz', '0', '00', unpack('H*', "PROXY TCP4\r\n"), unpack('H*', v2(0x20, 0, '')) . '00';
+		(map { [100, $seven, qr/are for where the header is made/, $_, 'true'] } '-1', '-2', '-n'), (map { [100, {}, qr/are for version 2/, $_, 'true'] } '-p1c', '-p1n'), [100, {}, qr/usage:/],
+		[98, { before => sub { silent(7) } }, qr/^proxysend: error: unknown: step PROXY header: time is up$/, '-l', '-T', '1', 'true'],
+		[98, { before => sub { silent(7, 'gone') } }, qr/^proxysend: error: unknown: step PROXY header: the peer has closed the connection$/, '-l', 'true']);
+	push @cases, [96, { %$seven, env => { PROXYHEADER => $_ } }, qr/unable to use PROXYHEADER: not what proxysend -p sets/, 'true'] for '', 'zz', '0', '00', unpack('H*', v2(0x21, 0x11, $addresses)) =~ s/.\z/g/r, unpack('H*', v2(0x21, 0x11, $addresses . tlv(0xee, 'x' x 59990))), unpack('H*', "PROXY TCP4\r\n"), unpack('H*', v2(0x20, 0, '')) . '00';
 	for my $case (@cases) {
 		my ($code, $options, $pattern, @arguments) = @$case;
 		my $result = run($options, command('proxysend'), @arguments);
@@ -274,9 +334,18 @@ subtest 'proxysend that cannot' => sub {
 		like($result->{err}, $pattern, '... and words');
 		is($result->{out}, '', '... and nothing is sent');
 	}
-	my $long = run({ env => { PROTO => 'TCP', (map { ("TCP${_}IP" => '192.0.2.7', "TCP${_}PORT" => 1) } 'REMOTE', 'LOCAL'), SSL_PROTOCOL => 'TLSv1.2',
-		SSL_CLIENT_CERT => "-----BEGIN CERTIFICATE-----\n" . encode_base64('x' x 46000) . "-----END CERTIFICATE-----\n" } }, command('proxysend'), '-p', 'sh', '-c', 'echo ${#PROXYHEADER}');
+	my $sent_certificate = sub {
+		my ($bytes, $more) = @_;
+		return run({ env => { PROTO => 'TCP', (map { ("TCP${_}IP" => '192.0.2.7', "TCP${_}PORT" => 1) } 'REMOTE', 'LOCAL'), SSL_PROTOCOL => 'TLSv1.2',
+			SSL_CLIENT_CERT => "-----BEGIN CERTIFICATE-----\n" . encode_base64('x' x $bytes) . "-----END CERTIFICATE-----\n" } }, command('proxysend'), '-p' . ($more || ''), 'sh', '-c', 'echo ${#PROXYHEADER}');
+	};
+	my $long = $sent_certificate->(46000);
 	ok($long->{out} > 92000 && !$long->{exit}, 'a long certificate fits') or diag $long->{err};
+	$long = $sent_certificate->(60000);
+	is($long->{exit}, 96, 'a longer one does not: exit code 96');
+	like($long->{err}, qr/^proxysend: fatal: unable to keep the header: it is too long: leave the certificate out \(-n\)$/, '... and words');
+	is($sent_certificate->(60000, 'n')->{exit}, 0, '... without it, it does');
+	is($sent_certificate->(65508)->{exit}, 0, 'one for which no header has room is left out');
 };
 
 subtest 'through a whole chain' => sub {

@@ -43,10 +43,15 @@ static bool read_port(const char *text, uint16_t *port)
 
 static bool read_ip(const char *text, bool v6, struct net_address *address)
 {
+	char canonical[NET_IP_TEXT];
+
 	/* No brackets, no zone, no port: what net_scan_ip takes beyond that is not for peers. */
 	if (strspn(text, v6 ? "0123456789abcdefABCDEF:." : "0123456789.") != strlen(text))
 		return false;
-	return !strchr(text, ':') == !v6 && net_scan_ip(text, address);
+	if (!strchr(text, ':') != !v6 || !net_scan_ip(text, address))
+		return false;
+	/* Nor leading zeros, which make a number octal for some. */
+	return v6 || strcmp(net_format_ip(address, canonical), text) == 0;
 }
 
 /* text: what stands between "PROXY " and CRLF. */

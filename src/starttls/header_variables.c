@@ -164,11 +164,14 @@ static struct bytes value_of(const char *name)
 	return (struct bytes){ (const unsigned char *)value, value ? strlen(value) : 0 };
 }
 
+/* Bytes: base64 with its newlines of as much as fits into a header, and the lines around it. */
+enum { PEM_MAX = PROXY_HEADER_MAX / 48 * 65 + 256 };
+
 /* The certificate of a client, in memory that is never given back. */
 static struct bytes read_certificate(void)
 {
 	struct bytes pem = value_of("SSL_CLIENT_CERT");
-	static unsigned char copy[PROXY_HEADER_MAX];
+	static unsigned char copy[PEM_MAX];
 	struct x509_problem problem;
 	struct pem_block block;
 	size_t at = 0;
