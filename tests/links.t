@@ -5,7 +5,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Bear;
+use IO::Socket::IP;
+use POSIX ();
 use Test::More;
+use Time::HiRes qw(sleep);
 
 delete $ENV{$_} for grep { /^(TCP|SSL|PROTO$|PROXY|MAXCONIP$)/ } keys %ENV;
 
@@ -46,6 +49,26 @@ subtest 'tcpallow' => sub {
 	is(run({ env => \%env }, command('tcpallow'), '-p', $clients, 'true')->{exit}, 100, '-p without -h');
 	is(run({ env => \%env }, command('tcpallow'), $clients, '/nowhere')->{exit}, 111, 'a prog that is not there');
 
+	is(run({ env => { PROTO => 'SSL', map { ("SSL${_}IP" => '192.0.2.7', "SSL${_}PORT" => 1) } 'LOCAL', 'REMOTE' } }, command('tcpallow'), $clients, 'sh', '-c', 'echo "$SSLREMOTEIP $WHO ${TCPREMOTEIP-no TCP}"')->{out}, "192.0.2.7 net no TCP\n", 'SSL variables');
+	is(run({ env => \%env }, command('tcpallow'), rules("192.0.2.8:deny\n"), 'echo', 'in')->{out}, "in\n", 'without a rule');
+
+	my $damaged = spew(temporary('damaged'), 'x' x 3000);
+	for my $path ($damaged, '/dev/null/rules.cdb') {
+		my $result = run({ env => \%env }, command('tcpallow'), '-X', $path, 'echo', 'in');
+		is("$result->{exit} $result->{out}", '111 ', "$path, -X: what is there must be rules");
+		like($result->{err}, qr/^tcpallow: warning: dropping connection, unable to read \Q$path\E: /, '... in words');
+	}
+	is(run({ env => \%env }, command('tcpallow'), '-q', $damaged, 'true')->{err}, '', '... not with -q');
+	like(run({ env => \%env }, command('tcpallow'), '-qQ', $damaged, 'true')->{err}, qr/warning/, '... with -Q');
+
+	my $silent = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Type => Socket::SOCK_DGRAM());
+	my %named = (TCPREMOTEHOST => 'mail.test', DNSCACHEIP => '127.0.0.1:' . $silent->sockport);
+	is($ask->('203.0.113.1', \%named, '-hH')->{out}, "TCP 203.0.113.1 host\n", '-H: the name is what it was');
+	my $result = $ask->('203.0.113.1', \%named, '-h', '-t', '1');
+	is("$result->{exit} $result->{out}", '100 ', '-h: a name that is not found is none, whatever it was before') or diag $result->{err};
+	ok(!$result->{timed_out}, '... after -t seconds');
+	is(run({ env => \%env }, command('tcpallow'), '-pP', $clients, 'true')->{exit}, 0, '-P');
+
 	my $proxies = rules("127.0.0.1:allow,PROXYRECV=\"1\"\n:deny\n");
 	my $server = serve(command('tcpserver'), '-1vH', '-x', $proxies, '127.0.0.1', '0', command('proxyrecv'), command('tcpallow'), '-v', $clients, @show);
 	is(ask($server->{port}, "PROXY TCP4 192.0.2.7 198.51.100.1 4000 25\r\n"), "TCP 192.0.2.7 net\n", 'behind proxyrecv: allowed');
@@ -84,11 +107,44 @@ subtest 'ptyrun' => sub {
 	my $gone = run('sh', '-c', '{ "$@"; echo $? >"$0.code"; } | head -n 1', temporary('deaf'), @pty, 'sh', '-c', 'trap "echo hup >&3" HUP; exec 3>"$0"; seq 1 20000; seq 1 20000; echo done >&3', temporary('deaf'));
 	is($gone->{out}, "1\r\n", 'whose output nobody reads');
 	is(slurp(temporary('deaf')), "hup\ndone\n", '... is told, and goes on if it likes to');
-	my $waiting = start(@pty, 'sh', '-c', 'trap "echo term; exit 3" TERM; echo ready; while :; do sleep 0.1; done');
-	ok(wait_until(sub { slurp($waiting->{out}) =~ /ready/ }, 5), 'a signal:');
-	kill 'TERM', $waiting->{pid};
-	is(($waiting->wait_for_end(5) || { exit => '' })->{exit}, 3, '... is passed on');
+	is(slurp(temporary('deaf.code')), "0\n", '... to its end');
+	for my $signal (['TERM', 15], ['HUP', 1], ['INT', 2]) {
+		my ($name, $number) = @$signal;
+		my $waiting = start(@pty, 'sh', '-c', 'trap "exit $((20 + $0))" "$0"; echo ready; while :; do sleep 0.1; done', $number);
+		ok(wait_until(sub { slurp($waiting->{out}) =~ /ready/ }, 5), "SIG$name:");
+		kill $name, $waiting->{pid};
+		is(($waiting->wait_for_end(5) || { exit => '' })->{exit}, 20 + $number, '... is passed on');
+	}
+	my $blocked = sub { POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(POSIX::SIGCHLD(), POSIX::SIGTERM())) };
+	my $ended = run({ before => $blocked }, @pty, 'sh', '-c', 'exit 5');
+	is($ended->{exit}, 5, 'started with signals blocked, it sees the end');
+	is(run(@pty, 'sh', '-c', 'grep SigBlk /proc/self/status; ls -l /proc/self/fd | grep -c "/dev/pt"')->{out}, "SigBlk:\t0000000000000000\r\n2\r\n", 'prog has no signals blocked, and no more of the terminal') if -e '/proc/self/fd';
+	is(run(@pty, 'sh', '-c', 'exec </dev/null >/dev/null 2>&1; sleep 0.3; echo again >/dev/tty; exit 9')->{out}, "again\r\n", 'a terminal that is opened again');
 	ok(!run({ timeout => 5 }, @pty, 'sh', '-c', '(trap "" HUP; sleep 7) & exit 0')->{timed_out}, 'a process left behind is not waited for');
+};
+
+subtest 'ptyrun and somebody at the other end' => sub {
+	# Says what it has to when the file is there; the socket's other end is left to this test.
+	my $with = sub {
+		my ($script) = @_;
+		my $server = serve(command('tcpserver'), '-1vH', '127.0.0.1', '0', command('ptyrun'), 'sh', '-c', $script, temporary('now'));
+		my $socket = connect_to($server->{port});
+		is(read_line($socket), 'ready', 'ready') or diag $server->log;
+		return $socket;
+	};
+	my $socket = $with->('stty raw -echo; echo ready; timeout 1 cat; echo end');
+	$socket->shutdown(1);
+	is(read_all($socket), "end\n", 'in raw mode no end is typed');
+	$socket = $with->('stty -echo -onlcr eof "^A"; echo ready; cat; echo end');
+	syswrite $socket, "line\n";
+	$socket->shutdown(1);
+	is(read_all($socket, 5), "line\nend\n", 'the end is the character that the terminal has for it');
+	$socket = $with->('stty raw -echo; echo ready; while ! test -e "$0"; do sleep 0.05; done; echo more; cat >/dev/null');
+	$socket->blocking(0);
+	1 while wait_until(sub { syswrite $socket, 'x' x 65536 }, 0.5);
+	spew(temporary('now'), '');
+	is(read_line($socket), 'more', 'what prog does not read holds up nothing of what it says');
+	close $socket;
 };
 
 done_testing;

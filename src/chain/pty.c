@@ -59,17 +59,14 @@ static bool hold_signals(sigset_t *before)
 
 /* ---- prog ---- */
 
-static bool become_terminal(const char *name)
+static bool become_terminal(int slave)
 {
 	const struct winsize size = { .ws_row = ROWS, .ws_col = COLUMNS };
-	int slave;
 
-	if (setsid() < 0 || (slave = open(name, O_RDWR)) < 0)
+	if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
 		return false;
 	(void)ioctl(slave, TIOCSWINSZ, &size);
-	if (ioctl(slave, TIOCSCTTY, 0) < 0 || dup2(slave, 0) < 0 || dup2(slave, 1) < 0 || dup2(slave, 2) < 0)
-		return false;
-	return slave <= 2 || close(slave) == 0;
+	return dup2(slave, 0) >= 0 && dup2(slave, 1) >= 0 && dup2(slave, 2) >= 0;
 }
 
 /* ---- copying ---- */
@@ -157,7 +154,8 @@ static void work(struct terminal *t, const struct pollfd p[3])
 		t->shown.n = 0; /* prog may have more to say, and must not wait for somebody to hear it */
 }
 
-static int copy(struct terminal *t, const sigset_t *waiting)
+/* False with errno: it cannot be waited any more. */
+static bool copy(struct terminal *t, const sigset_t *waiting)
 {
 	static const struct timespec at_once;
 
@@ -167,7 +165,7 @@ static int copy(struct terminal *t, const sigset_t *waiting)
 
 		see_to_prog(t);
 		if (t->prog_ended && t->shown.ended && !t->shown.n)
-			break;
+			return true;
 		watch(t, p);
 		/* Others may have the terminal open still: once prog has ended, only what is there already is shown.
 		 */
@@ -175,11 +173,10 @@ static int copy(struct terminal *t, const sigset_t *waiting)
 		if (ready > 0)
 			work(t, p);
 		else if (ready == 0)
-			break;
+			return true;
 		else if (errno != EINTR)
-			return EXIT_SYSTEM;
+			return false;
 	}
-	return WIFSIGNALED(t->status) ? 128 + WTERMSIG(t->status) : WEXITSTATUS(t->status);
 }
 
 /* ---- beginning ---- */
@@ -190,15 +187,29 @@ static bool fail(struct chain_problem *problem, const char *doing)
 	return false;
 }
 
+/*
+ * Both close on exec. This process keeps both, as else there would be an end as soon as prog has closed its
+ * own; what opens /dev/tty after that (to ask for a password, say) is to be seen as well.
+ */
+static bool make_terminal(int *master, int *slave)
+{
+	char name[64];
+
+	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (*master < 0 || grantpt(*master) < 0 || unlockpt(*master) < 0 ||
+		ptsname_r(*master, name, sizeof name) != 0 || fcntl(*master, F_SETFL, O_NONBLOCK) < 0)
+		return false;
+	*slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return *slave >= 0;
+}
+
 bool chain_on_terminal(int *exit_code, struct chain_problem *problem)
 {
 	static struct terminal t;
 	sigset_t before;
-	char name[64];
+	int slave;
 
-	t.master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (t.master < 0 || grantpt(t.master) < 0 || unlockpt(t.master) < 0 ||
-		ptsname_r(t.master, name, sizeof name) != 0 || fcntl(t.master, F_SETFL, O_NONBLOCK) < 0)
+	if (!make_terminal(&t.master, &slave))
 		return fail(problem, "make a pseudo-terminal");
 	if (!hold_signals(&before) || (t.prog = fork()) < 0)
 		return fail(problem, "fork");
@@ -207,14 +218,16 @@ bool chain_on_terminal(int *exit_code, struct chain_problem *problem)
 		for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 			if (signal(numbers[i], SIG_DFL) == SIG_ERR)
 				return fail(problem, "arrange signals");
-		if (sigprocmask(SIG_SETMASK, &before, NULL) < 0 || !become_terminal(name))
-			return fail(problem, "open the pseudo-terminal");
+		if (sigprocmask(SIG_SETMASK, &before, NULL) < 0 || !become_terminal(slave))
+			return fail(problem, "become the program of the pseudo-terminal");
 		return true;
 	}
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return fail(problem, "arrange signals");
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		(void)sigdelset(&before, numbers[i]);
-	*exit_code = copy(&t, &before);
+	if (!copy(&t, &before))
+		return fail(problem, "wait for the pseudo-terminal");
+	*exit_code = WIFSIGNALED(t.status) ? 128 + WTERMSIG(t.status) : WEXITSTATUS(t.status);
 	return true;
 }
