@@ -82,6 +82,9 @@ subtest 'argv0' => sub {
 	is(run(command('argv0'), 'x')->{exit}, 100, 'no prog');
 	is(run(command('argv0'), '-x', 'x', 'true')->{exit}, 100, 'no options');
 	is(run(command('argv0'), '--', '-sh', 'true')->{exit}, 0, 'a name that begins with -');
+	my ($example) = slurp("$FindBin::Bin/../doc/man/argv0.8") =~ /(argv0 .*)/ or die;
+	$example =~ s/\\-/-/g;
+	is(run({ in => 'echo "$0"', env => { PATH => command('x') =~ s{/x\z}{}r . ":$ENV{PATH}", HOME => '/' } }, 'sh', '-c', $example)->{out} =~ s/.*\n(?=.)//sr, "-sh\n", "the example of its manual: $example");
 	my $result = run(command('argv0'), 'x', '/nowhere');
 	is($result->{exit}, 111, 'a prog that is not there: exit code');
 	like($result->{err}, qr{^argv0: fatal: unable to run /nowhere: No such file}, '... and words');

@@ -6,7 +6,9 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Bear;
 use BearTls;
-use Socket qw(IPPROTO_TCP TCP_NODELAY);
+use IO::Select;
+use POSIX ();
+use Socket qw(AF_UNIX IPPROTO_TCP PF_UNSPEC SOCK_DGRAM SOCK_STREAM TCP_NODELAY);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -34,7 +36,7 @@ sub with_name {
 	my ($name, $padding) = @_;
 	my $extensions = pack('nn/a*', 0, pack 'n/a*', pack 'Cn/a*', 0, $name) . (defined $padding ? pack 'nn/a*', 21, "\0" x $padding : '');
 	my $body = pack('n', 0x303) . 'r' x 32 . "\0" . pack('n/a*', "\x13\x01") . "\1\0" . pack 'n/a*', $extensions;
-	return pack('Cxn', 1, length $body) . $body;
+	return pack('CCn', 1, length($body) >> 16, length($body) & 0xffff) . $body;
 }
 
 # In records of at most so many bytes.
@@ -53,8 +55,19 @@ subtest 'a look' => sub {
 	is(ask($server->{port}, $split), "name www.example.test\n$split", 'in small records');
 	my $large = records(with_name('a.test', 60000), 16000);
 	ok(ask($server->{port}, $large) eq "name a.test\n$large", 'of 60 kB');
+	for my $case (['one of 65536 bytes', records(with_name('a.test', 65536 - 62), 16000)], ['one in nearly 4096 bytes of record headers', records(with_name('a.test', 65536 - 62), 81)]) {
+		my ($name, $most) = @$case;
+		ok(ask($server->{port}, $most) eq "name a.test\n$most", $name);
+	}
 	is(ask($server->{port}, records(with_name('192.0.2.1'), 16000)) =~ s/\n.*//sr, 'name unset', 'an address is no name');
 };
+
+# What is there within five seconds; dies if nothing is.
+sub read_some_bytes {
+	my ($socket) = @_;
+	IO::Select->new($socket)->can_read(5) && sysread $socket, my $bytes, 65536 or die 'nothing comes';
+	return $bytes;
+}
 
 subtest 'a wait costs nothing' => sub {
 	my $socket = connect_to($server->{port});
@@ -68,8 +81,12 @@ subtest 'a wait costs nothing' => sub {
 	sleep 0.3;
 	cmp_ok($calls->() - $before, '<', 3, 'it sleeps until there is more');
 	syswrite $socket, substr $named, 100;
-	$socket->shutdown(1);
-	is(read_all($socket), "name www.example.test\n$named", '... and then goes on');
+	is(read_line($socket), 'name www.example.test', '... and then goes on');
+	my $rest = '';
+	$rest .= read_some_bytes($socket) while length $rest < length $named;
+	is($rest, $named, '... with all of it');
+	syswrite $socket, 'x';
+	is(read_some_bytes($socket), 'x', '... and prog gets a byte as soon as it is there');
 };
 
 # What comes back, the log line and exit status.
@@ -92,6 +109,12 @@ subtest 'no ClientHello' => sub {
 	refused(records(with_name('a' x 64), 16000), 47, 'illegal server name', 'a label that is too long');
 	refused(records("\1\0\0\4abcd", 16000), 50, 'malformed', 'malformed');
 	refused(records("\1\2\0\0" . 'x' x 1000, 16000), 47, 'ClientHello too large', 'too large');
+	refused(records(with_name('a.test', 65537 - 62), 16000), 47, 'ClientHello too large', 'a byte too large');
+	refused(records(with_name('a.test', 65536 - 62), 78), undef, 'too much', 'in more than 4096 bytes of record headers');
+	refused("GET / HTTP/1.0\r\n\r\n" . 'x' x 200000, 70, 'plain HTTP', 'HTTP, and much more');
+	refused(records("\1\0\0\x2b\3\2" . 'r' x 32 . "\0\0\2\0\x2f\1\0\0\0", 16000), 70, 'client speaks no TLS version above 1\.1', 'TLS 1.1');
+	my $bare = serve(command('tcpserver'), '-1vH', '127.0.0.1', '0', 'env', '-u', 'PROTO', command('snipeek'), 'true');
+	refused('SSH-2.0-x', 70, 'not TLS', 'where only the socket says who it is', $bare);
 	refused(records("\1\0\xff\xff" . 'x' x 60000, 1), undef, 'too much', 'in records of one byte');
 	refused(substr($named, 0, 50), undef, 'the peer has closed', 'half of one');
 	refused('', undef, 'the peer has closed', 'nothing');
@@ -108,10 +131,22 @@ subtest 'usage' => sub {
 	my $result = run({ in => $named }, command('snipeek'), 'true');
 	is($result->{exit}, 100, 'no socket: exit code');
 	like($result->{err}, qr/^snipeek: fatal: descriptor 0 must be a socket/, '... and words');
+	my $datagrams = sub { socketpair my $here, my $there, AF_UNIX, SOCK_DGRAM, PF_UNSPEC or POSIX::_exit(126); POSIX::dup2(fileno $here, 0) };
+	is(run({ before => $datagrams }, command('snipeek'), 'true')->{exit}, 100, 'a socket of datagrams');
 	my @other = ('perl', '-MSocket', '-e', 'socketpair my $here, my $there, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die; local $/; syswrite $here, <STDIN>;
 		open STDIN, "<&", $there or die; exec @ARGV', command('snipeek'));
 	is(run({ in => $named }, @other, 'sh', '-c', 'echo "$SSL_TLS_SNI_SERVERNAME"')->{out}, "www.example.test\n", 'a socket of another kind');
 	is(run({ in => $named }, @other, '/nowhere')->{exit}, 111, 'a prog that is not there');
+};
+
+subtest '26 seconds' => sub {
+	plan skip_all => 'no strace' if system 'strace -o /dev/null true 2>/dev/null';
+	my $trace = temporary('trace');
+	my $silent = sub { socketpair my $here, my $there, AF_UNIX, SOCK_STREAM, PF_UNSPEC or POSIX::_exit(126); POSIX::dup2(fileno $here, 0); POSIX::dup2(fileno $there, 9) };
+	my $waiting = start({ before => $silent }, 'strace', '-o', $trace, '-e', 'trace=poll', command('snipeek'), 'true');
+	my $ms = wait_until(sub { slurp($trace) =~ /poll\(\[.*?\], 1, (\d+)/ ? $1 : 0 }, 10);
+	kill 'KILL', -$waiting->{pid};
+	ok($ms > 25000 && $ms <= 26000, "without -T ($ms ms)");
 };
 
 subtest 'before TLS' => sub {

@@ -18,12 +18,14 @@ my @show = ('perl', '-MSocket', '-e', 'my ($fd, @options) = @ARGV; open my $s, "
 my ($tcp, $ip) = (6, 0);
 my %known = (keepalive => [SOL_SOCKET, SO_KEEPALIVE], linger => [SOL_SOCKET, SO_LINGER], oobinline => [SOL_SOCKET, SO_OOBINLINE], rcvbuf => [SOL_SOCKET, SO_RCVBUF],
 	sndbuf => [SOL_SOCKET, SO_SNDBUF], reuseport => [SOL_SOCKET, SO_REUSEPORT], nodelay => [$tcp, 1], keepidle => [$tcp, 4], keepintvl => [$tcp, 5], keepcnt => [$tcp, 6],
-	usertimeout => [$tcp, 18], tos => [$ip, 1], mark => [SOL_SOCKET, 36], transparent => [$ip, 19], freebind => [$ip, 15]);
+	usertimeout => [$tcp, 18], tos => [$ip, 1], mark => [SOL_SOCKET, 36], transparent => [$ip, 19], freebind => [$ip, 15],
+	tos6 => [41, 67], transparent6 => [41, 75], freebind6 => [41, 78]);
 
 sub said_on_server {
 	my ($options, $settings, @names) = @_;
-	my $server = serve(command('tcpserver'), '-1dH', @{ $options->{server} || [] }, '127.0.0.1', '0', command('sockopt'), @{ $options->{letters} || [] }, $settings, @show, 0, map { @{ $known{$_} } } @names);
-	my $said = ask($server->{port}, '');
+	my $host = $options->{host} || '127.0.0.1';
+	my $server = serve(command('tcpserver'), '-1dH', $host, '0', command('sockopt'), @{ $options->{letters} || [] }, $settings, @show, 0, map { @{ $known{$_} } } @names);
+	my $said = ask($server->{port}, '', $host);
 	chomp $said;
 	return length $said ? $said : $server->log;
 }
@@ -37,6 +39,10 @@ subtest 'on a server' => sub {
 		my ($settings, $names, $value) = @$case;
 		is(said_on_server({}, $settings, split / /, $names), $value, $settings);
 	}
+	for my $name ('tos', 'freebind', $> == 0 ? 'transparent' : ()) {
+		my $value = $name eq 'tos' ? 16 : 1;
+		is(said_on_server({ host => '::1' }, "$name=$value", "${name}6"), $value, "$name of IPv6");
+	}
 	is(said_on_server({}, 'reuseport=0', 'keepalive', 'linger', 'oobinline', 'nodelay', 'usertimeout'), '0 0:0 0 0 0', 'what is not set is off');
 	is(said_on_server({ letters => ['-d', '1'] }, 'keepalive', 'keepalive'), '1', '-d');
 };
@@ -47,6 +53,10 @@ subtest 'on a client' => sub {
 	is(run(@tcp, command('sockopt'), '-c', 'keepalive,linger=3', @show, 6, map { @{ $known{$_} } } qw(keepalive linger))->{out}, "1 1:3\n", '-c: descriptor 6');
 	is(run(command('sockopt'), '-b', 'keepalive', command('sockopt'), '-b', 'sndbuf=30000', @tcp, 'sh', '-c', 'echo "${SOCKOPT-gone}"; exec "$@"', 'sh', @show, 6,
 		map { @{ $known{$_} } } qw(keepalive sndbuf))->{out}, "gone\n1 60000\n", '-b twice, before tcpclient, and SOCKOPT is removed');
+	is(run(command('sockopt'), '-b', 'keepalive', command($_), '-dH', '127.0.0.1', $server->{port}, '127.0.0.1', $server->{port}, '--', 'sh', '-c', 'echo "${SOCKOPT-gone}"; exec "$@"', 'sh', @show, 6, @{ $known{keepalive} })->{out},
+		"gone\n1\n", "-b before $_") for 'tcprr', 'tcpprio';
+	my $once = serve(command('sockopt'), '-b', 'keepalive', command('tcponce'), '-1dH', '127.0.0.1', '0', 'sh', '-c', 'echo "${SOCKOPT-gone}" >&7; exec "$@" >&7', 'sh', @show, 6, @{ $known{keepalive} });
+	is(ask($once->{port}, ''), "gone\n1\n", '-b before tcponce');
 	is(run(command('tcpclient'), '-H', '-i', '127.0.0.9', '127.0.0.1', $server->{port}, 'sh', '-c', 'echo "$TCPLOCALIP"')->{out}, "127.0.0.9\n", 'an address of this machine as source is -i');
 };
 
@@ -62,13 +72,15 @@ subtest 'before bind' => sub {
 	is($second->{port}, $first->{port}, 'two listeners on a port');
 	my $result = run(command('tcpserver'), '-1H', '127.0.0.1', $first->{port}, 'cat');
 	is($result->{exit}, 111, '... not without reuseport');
-	for my $program (['tcpserver', '127.0.0.1', '0'], ['tcpclient', '127.0.0.1', $first->{port}]) {
-		$result = run({ env => { SOCKOPT => 'nonsense' } }, command($program->[0]), @$program[1, 2], 'true');
-		is($result->{exit}, 96, "$program->[0]: a SOCKOPT that is not understood");
-		like($result->{err}, qr/^$program->[0]: fatal: unable to use SOCKOPT: nonsense: there is no option of that name$/, '... is named');
-		$result = run({ env => { SOCKOPT => 'bindtodevice=nothere0' } }, command($program->[0]), @$program[1, 2], 'true');
-		is($result->{exit}, 111, "$program->[0]: one that cannot be had");
-		like($result->{err}, qr/^$program->[0]: fatal: unable to set SOCKOPT.*: bindtodevice: No such device$/, '... is named');
+	for my $program (['tcpserver', '127.0.0.1', '0'], ['tcpclient', '127.0.0.1', $first->{port}], ['tcprr', '127.0.0.1', $first->{port}, '127.0.0.1', $first->{port}, '--'],
+		['tcponce', '127.0.0.1', '0']) {
+		my ($name, @operands) = @$program;
+		$result = run({ env => { SOCKOPT => 'nonsense' } }, command($name), @operands, 'true');
+		is($result->{exit}, 96, "$name: a SOCKOPT that is not understood");
+		like($result->{err}, qr/^$name: fatal: unable to use SOCKOPT: nonsense: there is no option of that name$/, '... is named');
+		$result = run({ env => { SOCKOPT => 'bindtodevice=nothere0' } }, command($name), @operands, 'true');
+		is($result->{exit}, 111, "$name: one that cannot be had");
+		like($result->{err}, qr/^$name: fatal: unable to set SOCKOPT.*: bindtodevice: No such device$/, '... is named');
 	}
 };
 
@@ -81,11 +93,21 @@ subtest 'usage' => sub {
 		is($result->{exit}, 100, 'refused: ' . substr $settings, 0, 30);
 		like($result->{err}, qr/^sockopt: fatal: [^\n]*: $bad{$settings}/, '... and why');
 	}
-	is(run(command('sockopt'), '-bc', 'keepalive', 'true')->{exit}, 100, '-b and -c');
+	is(run(command('sockopt'), @$_, 'keepalive', 'true')->{exit}, 100, "@$_") for ['-bc'], ['-b', '-d', '0'], ['-c', '-d', '0'];
+	is(run(command('sockopt'), '-b', 'nonsense', 'true')->{exit}, 100, '-b: settings are looked at, too');
+	# One more than the highest, and the highest, which gets as far as to a descriptor that is no socket.
+	my %highest = (keepidle => 32767, keepintvl => 32767, keepcnt => 127, usertimeout => 86400000, linger => 32767, rcvbuf => 1 << 30, sndbuf => 1 << 30, tos => 255, mark => 2147483647, nodelay => 1);
+	for my $name (sort keys %highest) {
+		is(run(command('sockopt'), "$name=" . ($highest{$name} + $_), 'true')->{exit}, $_ ? 100 : 111, "$name: " . ($_ ? 'too high' : 'the highest')) for 0, 1;
+	}
 	is(run(command('sockopt'), 'keepalive')->{exit}, 100, 'no prog');
 	my $result = run(command('sockopt'), 'keepalive', 'true');
 	is($result->{exit}, 111, 'no socket: exit code');
 	like($result->{err}, qr/^sockopt: fatal: unable to set an option: keepalive: Socket operation on non-socket$/, '... and words');
+	$result = run('perl', '-MSocket', '-e', 'socket my $s, AF_INET, SOCK_STREAM, 0 or die; open STDIN, "<&", $s or die; my $code = system(@ARGV) >> 8;
+		print join " ", $code, map { unpack "i", getsockopt $s, SOL_SOCKET, $_ } SO_OOBINLINE, SO_KEEPALIVE', command('sockopt'), 'oobinline,keepidle=0,keepalive', 'true');
+	like($result->{err}, qr/^sockopt: fatal: unable to set an option: keepidle: Invalid argument$/, 'a value that the system does not take, in words');
+	is($result->{out}, '111 1 0', '... exit code, and settings before that one are set');
 	is(run(command('sockopt'), '-b', 'keepalive', '/nowhere')->{exit}, 111, 'a prog that is not there');
 };
 

@@ -295,6 +295,7 @@ static int connect_to_any(const char *program, const struct net_target *targets,
 				net_log(program, ": unable to look up ", targets[*which].host, ": ", why, NULL);
 			continue;
 		}
+		try_options(program, a->list[0].is_v6);
 		descriptor = try_addresses(a, how, how->first_s, 0);
 		if (descriptor >= 0)
 			return descriptor;
