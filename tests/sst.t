@@ -52,6 +52,33 @@ subtest 'tcponce' => sub {
 	is($once->wait_for_end(5)->{exit}, 0, 'the exit code is that of prog');
 	like($once->log, qr/\Atcponce: connected to 127\.0\.0\.1 port \d+\n\z/, '-v');
 	is(connect_to($port), undef, 'nobody else is served');
+	my $told = sub {
+		my ($from, $to, $host, @options) = @_;
+		my $once = serve({ env => { DNSCACHEIP => '127.0.0.1:9' } }, command('tcponce'), '-1', @options, $host, '0', 'perl', '-MSocket', '-e', 'open my $s, "+<&=", 7;
+			syswrite $s, join " ", (map { $ENV{$_} || "-" } qw(PROTO TCPLOCALIP TCPLOCALHOST TCPREMOTEHOST)), unpack "i", getsockopt $s, 6, 1');
+		my $socket = IO::Socket::IP->new(LocalHost => $from, PeerHost => $to, PeerPort => $once->{port}) or return $once->log;
+		return read_all($socket) . $once->log;
+	};
+	is($told->('127.0.0.1', '127.0.0.1', '127.0.0.1'), 'TCP 127.0.0.1 localhost localhost 1', 'without options names are looked up');
+	is($told->('127.0.0.1', '127.0.0.1', '127.0.0.1', '-H', '-l', 'me', '-d', '-q'), 'TCP 127.0.0.1 me - 0', '-H -l -d -q');
+	is($told->('127.0.0.1', '127.0.0.1', 'localhost', '-4Hh', '-l', 'me', '-dD'), 'TCP 127.0.0.1 me localhost 1', '-4 -h -D');
+	is($told->('::1', '::1', 'localhost', '-6H', '-l', 'me'), 'TCP6 ::1 me - 1', '-6');
+	my $silent = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Type => Socket::SOCK_DGRAM());
+	$once = serve({ env => { DNSCACHEIP => '127.0.0.1:' . $silent->sockport } }, command('tcponce'), '-1l', 'me', '-t', '1', '127.0.0.1', '0', 'sh', '-c', 'echo "${TCPREMOTEHOST-none}" >&7');
+	is(read_all(IO::Socket::IP->new(LocalHost => '127.0.0.2', PeerHost => '127.0.0.1', PeerPort => $once->{port}), 8), "none\n", '-t: a name that does not come is not waited for');
+	if (!system 'strace -o /dev/null true 2>/dev/null') {
+		for my $letter ('-r', '-R') {
+			my $trace = temporary("trace$letter");
+			$once = serve('strace', '-f', '-o', $trace, '-e', 'trace=connect', command('tcponce'), '-1Hl0', $letter, '-t', '1', '127.0.0.1', '0', 'true');
+			ask($once->{port}, '');
+			$once->wait_for_end(5);
+			is(scalar(() = slurp($trace) =~ /htons\(113\)/g), $letter eq '-r' ? 1 : 0, "$letter: whether IDENT is asked");
+		}
+	}
+	$once = serve(command('tcponce'), '-1q', '-RHl0', '127.0.0.1', '0', 'cat');
+	my $first = connect_to($once->{port});
+	ok(wait_until(sub { !connect_to($once->{port}) }, 5), 'nor while prog has its connection');
+	$once->stop;
 	$once = serve(command('tcponce'), '-1q', '-RHl0', '127.0.0.1', '0', 'true');
 	my $result = run(command('tcponce'), '127.0.0.1', $once->{port}, 'true');
 	is($result->{exit}, 111, 'a port in use: exit 111');
@@ -67,6 +94,10 @@ subtest 'cmdclient' => sub {
 	is($result->{exit}, 7, 'the exit code is that of prog');
 	is(run($cmdclient, '-d', 'mark', 'echo', '--', 'mark', 'sh', '-c', 'cat <&6')->{out}, "--\n", '-d');
 	is(run($cmdclient, 'true', '--', 'perl', '-e', 'print wait, 0')->{out}, '-10', 'prog has no child that it does not know');
+	is(run({ before => sub { $SIG{CHLD} = 'IGNORE' } }, $cmdclient, 'echo', 'from', '--', 'sh', '-c', 'cat <&6')->{out}, "from\n", 'started with SIGCHLD ignored');
+	my $end = temporary('end');
+	run($cmdclient, 'sh', '-c', 'cat >/dev/null; echo ended >"$0"', $end, '--', 'true');
+	ok(wait_until(sub { slurp($end) eq "ended\n" }, 5), 'the command sees the end when prog has gone');
 	$result = run($cmdclient, '/nonexistent/command', '--', 'sh', '-c', 'cat <&6');
 	like($result->{err}, qr{\Acmdclient: fatal: unable to run /nonexistent/command: No such file or directory\n\z}, 'a command that is not there, in words');
 	is($result->{exit}, 0, 'for prog it is a connection that ends');

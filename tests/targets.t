@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Bear;
 use BearTls;
+use Fcntl qw(:flock);
 use IO::Socket::IP;
 use Test::More;
 use Time::HiRes qw(time);
@@ -36,6 +37,10 @@ tcpprio: connected to 127\.0\.0\.1 port $targets[3]
 	is(run($tcpprio, '-RHl0', '--', @targets[0, 1], '--', @show)->{out}, "one\n", 'options may end by --');
 	is(run($tcpprio, '-RHl0', @targets, '--', 'sh', '-c', 'echo "$PROTO $TCPREMOTEPORT $TLS_PEERNAME $1"', 'sh', '--')->{out}, "TCP $targets[1] 127.0.0.1 --\n", 'what prog is told');
 	is(run({ env => { TLS_PEERNAME => 'service.test' } }, $tcpprio, '-RHl0', @targets, '--', 'sh', '-c', 'echo "$TLS_PEERNAME"')->{out}, "service.test\n", 'a name that was there stays');
+	is(run($tcpprio, '-RHl0', '127.0.0.1', $refused, 'localhost', $targets[3], '--', 'sh', '-c', 'cat <&6; echo "$TLS_PEERNAME"')->{out}, "two\nlocalhost\n", 'the name is that of the one that answers');
+	is(run($tcpprio, '-RHl0', ('127.0.0.1', $refused) x 15, @targets[4, 5], '--', @show)->{out}, "three\n", 'of sixteen targets the last');
+	my $six = serve(command('tcpserver'), '-1', '::1', '0', 'echo', 'six');
+	is(run($tcpprio, '-RHl0', 'localhost', $_->[0], '127.0.0.1', $refused, '--', @show)->{out}, "$_->[1]\n", "each address of a name is tried: $_->[1]") for [$targets[1], 'one'], $six->{port} ? [$six->{port}, 'six'] : ();
 };
 
 subtest 'tcprr' => sub {
@@ -53,6 +58,18 @@ subtest 'tcprr' => sub {
 	is("@got", "one\n one\n one\n one\n", 'one that does not answer is passed over');
 	spew($file, "what is this");
 	is($turn->(@targets)->{out}, "one\n", 'a file with something else begins anew');
+	spew($file, "000000000\n");
+	$turn->(@targets);
+	is($turn->(@targets[0, 1], '127.0.0.1', $refused, @targets[4, 5])->{out}, "three\n", '... by what follows');
+	spew($file, "999999999\n");
+	is($turn->(@targets)->{out} . slurp($file), "one\n000000000\n", 'after a billion it begins anew');
+	open my $held, '+<', $file or die;
+	flock $held, LOCK_EX or die;
+	my $waiting = start({ env => { TCPRR => $file } }, $tcprr, '-RHl0', @targets, '--', @show);
+	ok(!$waiting->wait_for_end(0.3), 'while somebody else has the file');
+	close $held;
+	is(($waiting->wait_for_end(5) || { exit => '' })->{exit}, 0, '... it waits');
+	is(run({ env => { TCPRR => '' } }, $tcprr, '-RHl0', @targets, '--', 'true')->{exit}, 0, 'an empty name is no file');
 	my $result = run({ env => { TCPRR => '/nonexistent/turn' } }, $tcprr, @targets, '--', @show);
 	is($result->{exit}, 111, 'a file that cannot be made: exit 111');
 	is($result->{err}, "tcprr: fatal: unable to open /nonexistent/turn: No such file or directory\n", 'in words');
@@ -76,6 +93,12 @@ subtest 'time' => sub {
 		$result = run($tcpprio, '-RHl0', '-T', '1+1', @full, '127.0.0.1', $refused, @full, '--', @show);
 		$took = time - $began;
 		is($result->{exit}, 111, 'all in vain');
+		if (!system 'strace -o /dev/null true 2>/dev/null') {
+			my $trace = temporary('trace');
+			run('strace', '-o', $trace, '-e', 'trace=connect', $tcpprio, '-RHl0', '-T', '1+1', @full, '127.0.0.1', $refused, '--', @show);
+			is(scalar(() = slurp($trace) =~ /htons\($refused\)/g), 1, 'one that refuses is not asked again');
+			is(scalar(() = slurp($trace) =~ /htons\($full[1]\)/g), 2, '... one that is silent is');
+		}
 		ok($took > 3.8 && $took < 7, "x, then y more, for each that is silent, not for one that refuses ($took)");
 	}
 };
