@@ -109,26 +109,6 @@ static bool name_file(struct storing *storing, bool replace, struct chain_proble
 	return true;
 }
 
-/* The folder, too, so that the file is still there after a crash. */
-static bool sync_folder(const char *path, struct chain_problem *problem)
-{
-	const char *slash = strrchr(path, '/');
-	char folder[PATH_BYTES] = ".";
-	int fd, error = 0;
-
-	if (slash) {
-		memcpy(folder, path, (size_t)(slash - path) + 1); /* shorter than the temporary file's */
-		folder[slash - path + 1] = '\0';
-	}
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return true; /* one that may be written to but not be read is left to the system */
-	if (fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP)
-		error = errno;
-	(void)close(fd); /* nothing was written through it */
-	return !error || fail(problem, "write to the folder of", path, error);
-}
-
 static bool store(struct storing *storing, size_t n, bool replace, struct chain_problem *problem)
 {
 	for (size_t i = 0; i < n; i++)
@@ -138,8 +118,8 @@ static bool store(struct storing *storing, size_t n, bool replace, struct chain_
 		if (!name_file(&storing[i], replace, problem))
 			return false;
 	for (size_t i = 0; i < n; i++)
-		if (!sync_folder(storing[i].file->path, problem))
-			return false;
+		if (!chain_sync_folder(storing[i].file->path))
+			return fail(problem, "write to the folder of", storing[i].file->path, errno);
 	return true;
 }
 
@@ -170,7 +150,7 @@ static void release_signals(const struct held *held)
 
 bool certify_store(const struct certify_file *files, size_t n, bool replace, struct chain_problem *problem)
 {
-	struct storing storing[FILES_MAX];
+	static struct storing storing[FILES_MAX]; /* what went wrong is told by the names that are in it */
 	unsigned char tag[TAG_BYTES];
 	struct held held;
 	bool done;

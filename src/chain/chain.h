@@ -113,6 +113,12 @@ void chain_replace_begin(struct chain_replacement *replacement);
 /* When all is written: makes sure that it is on the disk, and moves it to the target. */
 void chain_replace_finish(struct chain_replacement *replacement);
 
+/*
+ * Writes the folder of a file to the disk, so that the file's name is still there after a crash. A folder that may be written to but not
+ * be read, or that cannot be written so, is left to the system. False with errno on failure.
+ */
+bool chain_sync_folder(const char *path);
+
 /* Ends the program with "unable to DOING OBJECT: …", exit 111; the temporary file is removed. */
 _Noreturn void chain_replace_fail(struct chain_replacement *replacement, const char *doing, const char *object, int error);
 

@@ -39,23 +39,23 @@ void chain_replace_begin(struct chain_replacement *r)
 	r->made = true;
 }
 
-/* The folder is written, too, so that the new file is still there after a crash. Where that cannot be, it is
- * left. */
-static void sync_folder(struct chain_replacement *r)
+bool chain_sync_folder(const char *path)
 {
-	const char *slash = strrchr(r->target, '/');
-	char *folder = slash ? strndup(r->target, (size_t)(slash - r->target) + 1) : strdup(".");
-	int fd;
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	int fd, error = 0;
 
 	if (!folder)
-		chain_replace_fail(r, "write to the folder of", r->target, ENOMEM);
+		return false;
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) { /* a folder that may be written to but not be read is left to the system */
-		if (fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP)
-			chain_replace_fail(r, "write to the folder of", r->target, errno);
-		(void)close(fd);
-	}
 	free(folder);
+	if (fd < 0)
+		return true;
+	if (fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP)
+		error = errno;
+	(void)close(fd); /* nothing was written through it */
+	errno = error;
+	return !error;
 }
 
 void chain_replace_finish(struct chain_replacement *r)
@@ -71,5 +71,6 @@ void chain_replace_finish(struct chain_replacement *r)
 		_exit(EXIT_SYSTEM);
 	}
 	r->made = false;
-	sync_folder(r);
+	if (!chain_sync_folder(r->target))
+		chain_replace_fail(r, "write to the folder of", r->target, errno);
 }
