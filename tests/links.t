@@ -53,7 +53,8 @@ subtest 'tcpallow' => sub {
 	is(run({ env => \%env }, command('tcpallow'), rules("192.0.2.8:deny\n"), 'echo', 'in')->{out}, "in\n", 'without a rule');
 
 	my $damaged = spew(temporary('damaged'), 'x' x 3000);
-	for my $path ($damaged, '/dev/null/rules.cdb') {
+	my $cut = spew(temporary('cut'), substr slurp($clients), 0, 2060);
+	for my $path ($damaged, $cut, '/dev/null/rules.cdb') {
 		my $result = run({ env => \%env }, command('tcpallow'), '-X', $path, 'echo', 'in');
 		is("$result->{exit} $result->{out}", '111 ', "$path, -X: what is there must be rules");
 		like($result->{err}, qr/^tcpallow: warning: dropping connection, unable to read \Q$path\E: /, '... in words');

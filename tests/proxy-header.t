@@ -149,6 +149,9 @@ subtest 'checksums' => sub {
 	is(told(v2_checked(0x21, $addresses6 . tlv(1, 'h2')) . 'x')->{SSL_ALPN}, 'h2', 'right, over more');
 	refused(v2_checked(0x11, $addresses, 1), 'a checksum that is wrong', 'wrong');
 	refused(v2(0x21, 0x11, $addresses . tlv(3, 'abc')), 'a checksum that is wrong', 'too short');
+	my $long = v2(0x21, 0x11, $addresses . tlv(3, "\0" x 8));
+	substr($long, -8, 4) = pack 'N', crc32c($long);
+	refused($long, 'a checksum that is wrong', 'too long');
 	refused(v2(0x21, 0x11, $addresses . tlv(3, "\0\0\0\0") x 2), 'a TLV that is there twice', 'two');
 };
 
@@ -196,6 +199,10 @@ subtest 'in pieces, late, and not at all' => sub {
 	is(read_all($socket, 8), '', 'a header that does not end');
 	ok(time - $began < 6, '... ends the connection in time');
 	ok($hasty->wait_for_log(qr/^proxyrecv: error: 127\.0\.0\.1: step PROXY header: time is up$/m), '... with a line');
+	my $before = length $server->log;
+	$socket = connect_to($server->{port});
+	syswrite $socket, ($signature =~ s/QUIT/QUIR/r) . "\x21\x11\xff\xff";
+	ok(wait_until(sub { substr($server->log, $before) =~ /no header of the PROXY protocol/ }, 4), 'nothing is waited for behind a wrong signature');
 };
 
 subtest 'only where a rule says so' => sub {
@@ -334,6 +341,11 @@ subtest 'proxysend that cannot' => sub {
 		like($result->{err}, $pattern, '... and words');
 		is($result->{out}, '', '... and nothing is sent');
 	}
+	my $deaf = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1);
+	my $late = run(command('tcpclient'), '-H', '127.0.0.1', $deaf->sockport, 'perl', '-e', 'use IO::Handle; BEGIN { $^F = 7 } open my $to, ">&=", 7; $to->blocking(0); 1 while syswrite $to, "x" x 65536; $to->blocking(1); exec @ARGV',
+		command('proxysend'), '-l', '-T', '1', 'true');
+	is($late->{exit}, 98, 'a server that does not read: exit code 98');
+	like($late->{err}, qr/^proxysend: error: 127\.0\.0\.1: step PROXY header: time is up$/, '... and whose address it is');
 	my $sent_certificate = sub {
 		my ($bytes, $more) = @_;
 		return run({ env => { PROTO => 'TCP', (map { ("TCP${_}IP" => '192.0.2.7', "TCP${_}PORT" => 1) } 'REMOTE', 'LOCAL'), SSL_PROTOCOL => 'TLSv1.2',
