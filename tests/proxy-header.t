@@ -80,6 +80,7 @@ sub told {
 # Is not let in, and the log says why.
 sub refused {
 	my ($bytes, $pattern, $name) = @_;
+	wait_until(sub { $server->log =~ /.*^tcpserver: status: 0\//ms && $' !~ /^tcpserver: status: /m }, 10);    # the end of others is said
 	my $before = length $server->log;
 	is(told($bytes)->{rest}, undef, "$name: refused");
 	my $said = wait_until(sub { substr($server->log, $before) =~ /^(proxyrecv: [^\n]*)\n.*?status (\d+)/sm ? [$1, $2] : undef }, 10) || ['', ''];

@@ -93,6 +93,7 @@ subtest 'a wait costs nothing' => sub {
 sub refused {
 	my ($bytes, $alert, $pattern, $name, $which) = @_;
 	my $to = $which || $server;
+	wait_until(sub { $to->log =~ /.*^tcpserver: status: 0\//ms && $' !~ /^tcpserver: status: /m }, 10);    # the end of others is said
 	my $before = length $to->log;
 	my $answer = ask($to->{port}, $bytes);
 	is($answer, defined $alert ? pack('C*', 21, 3, 1, 0, 2, 2, $alert) : '', "$name: the alert");

@@ -148,6 +148,18 @@ bool chain_forget_report(stralloc *changes);
 /* Replaces the process by prog (searched in PATH) with the changed environment. Returns only on failure. */
 void chain_exec(char *const *prog, const stralloc *changes, struct chain_problem *problem);
 
+/* ---- programs that are a link: from their options to what they become ---- */
+
+/*
+ * The beginning of main: descriptors 0, 1 and 2 are open afterwards, options by table in the struct given, and at least so many operands
+ * are there. Returns the index of the first of them. What is wrong with the command line is said, and ends with exit 100.
+ */
+int chain_begin(const char *program, const char *usage, const struct option *table, void *options, int operands, int argc,
+	char *const *argv);
+
+/* The end of it: chain_exec, and words and exit 111 where that fails. */
+_Noreturn void chain_become_prog(const char *program, char *const *prog, const stralloc *changes);
+
 /* ---- privileges (DESIGN §5) ---- */
 
 struct chain_identity {

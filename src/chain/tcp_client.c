@@ -69,7 +69,6 @@ void tcp_client(const struct tcp_client_program *program, int argc, char **argv)
 	struct net_target targets[NET_TARGETS_MAX];
 	struct net_connect how;
 	struct net_address source;
-	struct chain_problem failure;
 	stralloc changes = STRALLOC_ZERO;
 	const char *problem = NULL;
 	bool several = program->arrange != NULL;
@@ -91,7 +90,5 @@ void tcp_client(const struct tcp_client_program *program, int argc, char **argv)
 	if (several && !getenv("TLS_PEERNAME") && !chain_set(&changes, "TLS_PEERNAME", targets[which].host))
 		net_die(program->name, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
 	tcp_client_take(program->name, &options, connection, NET_VARIABLES_TCP, &changes);
-	chain_exec(argv + first + words, &changes, &failure);
-	net_die(program->name, failure.exit_code, failure.doing, failure.object,
-		failure.reason ? failure.reason : strerror(failure.errnum));
+	chain_become_prog(program->name, argv + first + words, &changes);
 }

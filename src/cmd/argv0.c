@@ -14,14 +14,10 @@ static const struct option table[] = { { 0, OPTION_END, 0, 0, 0, 0, NULL } };
 
 int main(int argc, char **argv)
 {
-	const char *words = NULL, *file;
+	const char *file;
 	int first, options;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 2)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 2, argc, argv);
 	file = argv[first + 1];
 	argv[first + 1] = argv[first];
 	(void)execvp(file, argv + first + 1);

@@ -30,11 +30,8 @@ static _Noreturn void die(const char *doing)
 static _Noreturn void become(char *const *words)
 {
 	static const stralloc no_changes = STRALLOC_ZERO;
-	struct chain_problem failure;
 
-	chain_exec(words, &no_changes, &failure);
-	net_die(program, failure.exit_code, failure.doing, failure.object,
-		failure.reason ? failure.reason : strerror(failure.errnum));
+	chain_become_prog(program, words, &no_changes);
 }
 
 /* A grandchild, so that prog has no child that it does not know. */
@@ -64,16 +61,13 @@ static void start_command(char *const *command, int connection)
 int main(int argc, char **argv)
 {
 	struct options options = { .mark = "--" };
-	const char *problem = NULL;
 	int first, at, pair[2];
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &problem);
-	for (at = first; first >= 0 && at < argc && strcmp(argv[at], options.mark) != 0;)
+	first = chain_begin(program, usage, table, &options, 3, argc, argv);
+	for (at = first; at < argc && strcmp(argv[at], options.mark) != 0;)
 		at++;
-	if (first < 0 || at == first || argc - at < 2)
-		net_usage(program, problem, usage);
+	if (at == first || argc - at < 2)
+		net_usage(program, NULL, usage);
 	argv[at] = NULL;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		die("make a connection");

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "chain/chain.h"
 #include "net/net.h"
 #include "starttls/starttls.h"
@@ -77,20 +76,13 @@ static void take_header(unsigned seconds, stralloc *changes)
 int main(int argc, char **argv)
 {
 	struct options options = { .seconds = PROXY_HEADER_S };
-	struct chain_problem problem;
 	stralloc changes = STRALLOC_ZERO;
-	const char *words = NULL;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 1)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 1, argc, argv);
 	if (is_from_proxy())
 		take_header(options.seconds, &changes);
 	if (!chain_unset(&changes, "PROXYRECV"))
 		no_memory();
-	chain_exec(argv + first, &changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
+	chain_become_prog(program, argv + first, &changes);
 }

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "chain/chain.h"
 #include "net/net.h"
 #include "starttls/starttls.h"
@@ -133,16 +132,10 @@ static void send_header(const struct options *options, stralloc *changes)
 int main(int argc, char **argv)
 {
 	struct options options = { .version = 0, .seconds = PROXY_HEADER_S };
-	struct chain_problem problem;
 	stralloc changes = STRALLOC_ZERO;
-	const char *words = NULL;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 1)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 1, argc, argv);
 	if (options.prepare && options.local)
 		net_usage(program, "-p and -l exclude each other", usage);
 	if (!options.prepare && !options.local && (options.version || options.checksum || options.little))
@@ -153,6 +146,5 @@ int main(int argc, char **argv)
 		prepare(&options, &changes);
 	else
 		send_header(&options, &changes);
-	chain_exec(argv + first, &changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
+	chain_become_prog(program, argv + first, &changes);
 }

@@ -1,7 +1,6 @@
 /*
  * ptyrun prog…: runs prog on a pseudo-terminal, between which and descriptors 0 and 1 it copies.
  */
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include "chain/chain.h"
@@ -16,18 +15,12 @@ int main(int argc, char **argv)
 {
 	struct chain_problem problem;
 	const stralloc changes = STRALLOC_ZERO;
-	const char *words = NULL;
 	int first, exit_code, options;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 1)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 1, argc, argv);
 	if (!chain_on_terminal(&exit_code, &problem))
 		net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
 	if (exit_code >= 0)
 		_exit(exit_code);
-	chain_exec(argv + first, &changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
+	chain_become_prog(program, argv + first, &changes);
 }

@@ -55,15 +55,9 @@ int main(int argc, char **argv)
 {
 	const char *greeting = getenv("STARTTLS_GREETING");
 	stralloc changes = STRALLOC_ZERO;
-	struct chain_problem problem;
-	const char *words = NULL;
 	int unused = 0, first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &unused, argc, argv, &words);
-	if (first < 0 || first == argc)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &unused, 1, argc, argv);
 	if (fcntl(6, F_GETFD) < 0 || fcntl(7, F_GETFD) < 0)
 		net_usage(program, "descriptors 6 and 7 must be a connection, as tcpclient makes one", usage);
 	if (greeting && !is_greeting(greeting))
@@ -72,7 +66,5 @@ int main(int argc, char **argv)
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
 	if (greeting)
 		give(greeting);
-	chain_exec(argv + first, &changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object,
-		problem.reason ? problem.reason : strerror(problem.errnum));
+	chain_become_prog(program, argv + first, &changes);
 }

@@ -53,16 +53,10 @@ int main(int argc, char **argv)
 	struct starttls_wire wire = { .reading = 0, .writing = 1 };
 	struct starttls_fault fault;
 	struct hello hello;
-	struct chain_problem problem;
 	stralloc changes = STRALLOC_ZERO;
-	const char *words = NULL;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 1)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 1, argc, argv);
 	if (!is_stream_socket(0))
 		net_usage(program, "descriptor 0 must be a socket, as tcpserver makes one", usage);
 	wire.deadline = net_now() + (int64_t)options.seconds * 1000;
@@ -70,6 +64,5 @@ int main(int argc, char **argv)
 		refuse(&wire, hello.alert, &fault);
 	if (!chain_change(&changes, "SSL_TLS_SNI_SERVERNAME", hello.server_name[0] ? hello.server_name : NULL))
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
-	chain_exec(argv + first, &changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
+	chain_become_prog(program, argv + first, &changes);
 }

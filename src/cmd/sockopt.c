@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "chain/chain.h"
 #include "net/net.h"
 
@@ -42,16 +41,11 @@ static void ask(const char *settings, stralloc *changes)
 int main(int argc, char **argv)
 {
 	struct options options = { .descriptor = NO_DESCRIPTOR };
-	struct chain_problem problem;
 	stralloc changes = STRALLOC_ZERO;
 	const char *words = NULL;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 2)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 2, argc, argv);
 	if (options.before_bind + options.client + (options.descriptor != NO_DESCRIPTOR) > 1)
 		net_usage(program, "-b, -c and -d exclude each other", usage);
 	if (!net_check_options(argv[first], &words))
@@ -63,6 +57,5 @@ int main(int argc, char **argv)
 																	: (int)options.descriptor,
 				 argv[first], &words))
 		net_die(program, EXIT_SYSTEM, "set", "an option", words);
-	chain_exec(argv + first + 1, &changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
+	chain_become_prog(program, argv + first + 1, &changes);
 }

@@ -40,15 +40,6 @@ static void choose_name(
 		net_usage(program, "-n (or TLS_PEERNAME) must be a host name", usage);
 }
 
-static _Noreturn void become(char *const *prog, const stralloc *changes)
-{
-	struct chain_problem problem;
-
-	chain_exec(prog, changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object,
-		problem.reason ? problem.reason : strerror(problem.errnum));
-}
-
 /* The child becomes prog, and this process stays. */
 static void stay(const struct starttls_relay *relay, const char *protocol)
 {
@@ -100,11 +91,7 @@ int main(int argc, char **argv)
 	const char *words = NULL;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 2)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 2, argc, argv);
 	protocol = starttls_client(argv[first]);
 	if (!protocol) {
 		net_log(program, ": fatal: unknown protocol; known: ", starttls_client_names(), NULL);
@@ -125,7 +112,7 @@ int main(int argc, char **argv)
 		if (!(greeting.n ? chain_set(&changes, "STARTTLS_GREETING", greeting.text)
 						 : chain_unset(&changes, "STARTTLS_GREETING")))
 			net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
-		become(argv + first + 1, &changes);
+		chain_become_prog(program, argv + first + 1, &changes);
 	}
 	if (!starttls_control_clean(&changes))
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
@@ -137,5 +124,5 @@ int main(int argc, char **argv)
 		if (greeting.n)
 			give_greeting(&greeting, argv[first]);
 	}
-	become(argv + first + 1, &changes);
+	chain_become_prog(program, argv + first + 1, &changes);
 }

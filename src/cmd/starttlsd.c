@@ -33,11 +33,8 @@ static const struct option table[] = {
 static int read_options(
 	struct options *options, int argc, char **argv, const struct starttls_server **protocol, char *name)
 {
-	const char *words = NULL;
-	int first = option_parse(table, options, argc, argv, &words);
+	int first = chain_begin(program, usage, table, options, 2, argc, argv);
 
-	if (first < 0 || argc - first < 2)
-		net_usage(program, words, usage);
 	*protocol = starttls_server(argv[first]);
 	if (!*protocol) {
 		net_log(program, ": fatal: unknown protocol; known: ", starttls_server_names(), NULL);
@@ -76,19 +73,12 @@ static void name_subject(const char *protocol, char subject[SUBJECT_MAX])
 	(void)snprintf(subject, SUBJECT_MAX, "%s: from %s", protocol, ip);
 }
 
-static _Noreturn void die_of(const struct chain_problem *problem)
-{
-	net_die(program, problem->exit_code, problem->doing, problem->object,
-		problem->reason ? problem->reason : strerror(problem->errnum));
-}
-
 /* Becomes prog; where a greeting has to be taken off it, its child does, and this process stays to do that.
  */
 static _Noreturn void serve(
 	const struct starttls_relay *relay, const char *subject, char *const *prog, const stralloc *changes)
 {
 	struct starttls_fault fault;
-	struct chain_problem problem;
 	bool child = true;
 
 	if (relay->relay_output) {
@@ -98,8 +88,7 @@ static _Noreturn void serve(
 		if (code < 0)
 			starttls_die(program, subject, &fault);
 	}
-	chain_exec(prog, changes, &problem);
-	die_of(&problem);
+	chain_become_prog(program, prog, changes);
 }
 
 int main(int argc, char **argv)
@@ -116,8 +105,6 @@ int main(int argc, char **argv)
 	enum starttls_outcome outcome;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
 	first = read_options(&options, argc, argv, &protocol, name);
 	find_tls(&control);
 	name_subject(argv[first - 1], subject);

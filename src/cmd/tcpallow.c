@@ -3,9 +3,7 @@
  * of the socket where a link before it has learned another address (proxyrecv). Becomes prog if they allow
  * it.
  */
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
+#include <stddef.h>
 #include "chain/chain.h"
 #include "net/net.h"
 
@@ -17,17 +15,12 @@ int main(int argc, char **argv)
 	struct tcp_service service = { .program = program, .changes = STRALLOC_ZERO };
 	struct tcp_server_options *options = &service.options;
 	struct net_connection connection;
-	struct chain_problem problem;
-	const char *words = NULL;
+	const char *words;
 	int first;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
 	*options = tcp_server_defaults;
 	options->remote_host = 0;
-	first = option_parse(tcpallow_option_table, options, argc, argv, &words);
-	if (first < 0 || argc - first < 2)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, tcpallow_option_table, options, 2, argc, argv);
 	if (options->paranoid && !options->remote_host)
 		net_usage(program, "-p checks what -h has asked for", usage);
 	if (!chain_described(&connection, &service.variables, &words))
@@ -36,6 +29,5 @@ int main(int argc, char **argv)
 		connection.remote_host = NULL; /* of whomever it was, it is asked for anew */
 	options->rules = argv[first];
 	tcp_service_admit_described(&service, &connection);
-	chain_exec(argv + first + 1, &service.changes, &problem);
-	net_die(program, problem.exit_code, problem.doing, problem.object, strerror(problem.errnum));
+	chain_become_prog(program, argv + first + 1, &service.changes);
 }

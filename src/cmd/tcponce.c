@@ -55,16 +55,10 @@ int main(int argc, char **argv)
 	struct options options = { .client = tcp_client_defaults };
 	struct net_listen what = { .backlog = 1 };
 	struct net_address bound;
-	struct chain_problem failure;
 	stralloc changes = STRALLOC_ZERO;
-	const char *problem = NULL;
 	int first, listener, connection;
 
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &problem);
-	if (first < 0 || argc - first < 3)
-		net_usage(program, problem, usage);
+	first = chain_begin(program, usage, table, &options, 3, argc, argv);
 	what.host = argv[first];
 	what.family = (enum net_family)options.client.family;
 	listener = net_listen_or_die(program, &what, argv[first + 1], &bound);
@@ -74,7 +68,5 @@ int main(int argc, char **argv)
 	if (close(listener) < 0)
 		net_die(program, EXIT_SYSTEM, "stop listening", NULL, strerror(errno));
 	tcp_client_take(program, &options.client, connection, NET_VARIABLES_TCP, &changes);
-	chain_exec(argv + first + 2, &changes, &failure);
-	net_die(program, failure.exit_code, failure.doing, failure.object,
-		failure.reason ? failure.reason : strerror(failure.errnum));
+	chain_become_prog(program, argv + first + 2, &changes);
 }

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "chain/chain.h"
 #include "internal.h"
 #include "net/net.h"
@@ -45,17 +44,12 @@ static void read_user(struct proxy_link *link, const struct options *options)
 void proxy_link_read(struct proxy_link *link, const char *program, int argc, char **argv)
 {
 	struct options options = { .seconds = STARTTLS_DIALOGUE_S };
-	const char *words = NULL;
 	uint16_t port;
 	int first;
 
 	*link = (struct proxy_link){ .program = program,
 		.wire = { .reading = 6, .writing = 7, .budget = STARTTLS_BUDGET } };
-	if (!chain_open_standard())
-		_exit(EXIT_SYSTEM);
-	first = option_parse(table, &options, argc, argv, &words);
-	if (first < 0 || argc - first < 3)
-		net_usage(program, words, usage);
+	first = chain_begin(program, usage, table, &options, 3, argc, argv);
 	if (!proxy_is_host(argv[first]))
 		net_usage(program, "host must be a host name or an IP address, without brackets", usage);
 	if (!net_scan_port(argv[first + 1], &port) || port == 0)
@@ -72,11 +66,8 @@ void proxy_link_read(struct proxy_link *link, const char *program, int argc, cha
 void proxy_link_become_prog(struct proxy_link *link)
 {
 	stralloc changes = STRALLOC_ZERO;
-	struct chain_problem problem;
 
 	if (!getenv("TLS_PEERNAME") && !chain_set(&changes, "TLS_PEERNAME", link->host))
 		net_die(link->program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
-	chain_exec(link->prog, &changes, &problem);
-	net_die(link->program, problem.exit_code, problem.doing, problem.object,
-		problem.reason ? problem.reason : strerror(problem.errnum));
+	chain_become_prog(link->program, link->prog, &changes);
 }
