@@ -106,7 +106,12 @@ subtest 'endpoints' => sub {
 	says($server, 'accept = imaps', 'translated', has => qr/ 0 imaps tcpclient /);
 	says($server, $_, 'refused: not an address') for 'accept = 99999', 'accept = -x:99', 'accept = a b:99', 'accept = ', 'accept = $(id):99';
 	says($server, 'accept = /run/socket', 'refused: a Unix socket');
-	says($server, 'connect = /run/socket', 'refused: a Unix socket');
+	says("cert = $pem\n[s]\naccept = 4433\n", 'connect = /run/a socket', 'translated: unixclient', has => qr/ 0 4433 unixclient -T 10 '\/run\/a socket' relay -w 0$/);
+	says("client = yes\n[s]\naccept = 4433\n", 'connect = /run/socket', 'translated', has => qr/ 0 4433 unixclient -T 10 \/run\/socket tlsc -K 43200000 relay -w 0$/);
+	says($server, 'connect = /run/socket', 'refused: a Unix socket has to be the only target');
+	says("cert = $pem\n[s]\naccept = 4433\nconnect = /run/socket\n", 'local = 127.0.0.1', 'no counterpart');
+	says("cert = $pem\n[s]\naccept = 4433\nconnect = /run/socket\n", 'socket = r:SO_KEEPALIVE=1', 'no counterpart');
+	says("cert = $pem\n[s]\naccept = 4433\nconnect = /run/socket\n", 'transparent = source', 'refused');
 	says($server, 'connect = b:1', 'translated', has => qr/ tcpprio -RHl0 -T 10 localhost 4434 b 1 -- relay /);
 	says("${server}connect = b:1\n", 'failover = rr', 'translated: tcprr', has => qr/ tcprr -RHl0 /);
 	says($server, 'failover = both', 'refused');

@@ -156,8 +156,13 @@ function endpoints(lines, n, i) {
 	}
 	target_n = 0
 	n = lines_of("connect", lines)
+	target_path = ""
 	for (i = 1; i <= n; i++)
-		if (take_address(lines[i], "localhost")) {
+		if (line_value[lines[i]] ~ /^\//) {
+			target_path = line_value[lines[i]]
+			target_n++
+			verdict(lines[i], n > 1 ? REFUSED : TRANSLATED, n > 1 ? "a Unix socket has to be the only target" : "unixclient")
+		} else if (take_address(lines[i], "localhost")) {
 			target_host[++target_n] = host_found == "" ? "localhost" : host_found
 			target_port[target_n] = port_found
 			verdict(lines[i], TRANSLATED, "connects to " target_host[target_n] " " port_found)
@@ -179,7 +184,10 @@ function endpoints(lines, n, i) {
 	failover()
 	transparent()
 	sockets()
-	say("local", value_of("local") ~ /^[0-9A-Fa-f:.]+$/ ? TRANSLATED : REFUSED, value_of("local") ~ /^[0-9A-Fa-f:.]+$/ ? "-i" : "not an address")
+	if (target_path != "")
+		say("local", NONE, "a Unix socket has no such address")
+	else
+		say("local", value_of("local") ~ /^[0-9A-Fa-f:.]+$/ ? TRANSLATED : REFUSED, value_of("local") ~ /^[0-9A-Fa-f:.]+$/ ? "-i" : "not an address")
 }
 
 function section_where_of() { return service ? section_where[service] ": [" section_name[service] "]" : LABEL }
@@ -201,7 +209,7 @@ function transparent(how) {
 	else if (how == "source" || how == "yes") {
 		if (program != "")
 			say("transparent", REFUSED, "a program cannot be made to see another address: it has REMOTE_HOST")
-		else if (is_client || !accepts() || uid != "")
+		else if (is_client || !accepts() || uid != "" || target_path != "")
 			say("transparent", REFUSED, "needs a server with accept and connect, as root, without setuid, there as well")
 		else {
 			is_transparent = 1
@@ -227,6 +235,10 @@ function sockets(lines, n, i, text, side, name, value, setting) {
 		value = tolower(substr(text, index(text, "=") + 1))
 		if (value in words_for)
 			value = words_for[value]
+		if (side == "target" && target_path != "") {
+			verdict(lines[i], NONE, "an option of TCP connections")
+			continue
+		}
 		if (side == "target" && !target_n) {
 			verdict(lines[i], NONE, "connects to nobody")
 			continue

@@ -21,6 +21,11 @@ function add_listener(name) {
 
 # Towards the targets: six and seven.
 function add_client(name, more) {
+	if (target_path != "") {
+		add_all("unixclient -T " connect_s)
+		add(target_path)
+		return
+	}
 	if (is_transparent) {
 		add_all("sh -c")
 		add("exec sockopt -b " (sockopt_for["target"] == "" ? "" : sockopt_for["target"] ",") "transparent " name \
@@ -40,6 +45,8 @@ function add_client(name, more) {
 }
 
 function add_targets(i) {
+	if (target_path != "")
+		return
 	for (i = 1; i <= target_n; i++) {
 		add(target_host[i])
 		add(target_port[i])
@@ -278,7 +285,7 @@ function client_chain(protocol) {
 		add(proxy_to_host)
 		add(proxy_to_port)
 		add_tls_client()
-	} else if (many() == "") {
+	} else if (many() == "" && target_path == "") {
 		add_client("sslclient", (is_verbose ? "-v" : "") (idle ? " -w " idle : "") (protocol == "" ? "" : " -y"))
 		add_targets()
 	} else {
@@ -315,8 +322,8 @@ function client_protocol(protocol, lines, n) {
 			proxy_to_port = port_found
 			say("protocolhost", TRANSLATED, "httpconnect " host_found " " port_found)
 		}
-		if (target_n > 1)
-			say("connect", REFUSED, "one proxy")
+		if (target_n > 1 || target_path != "")
+			say("connect", REFUSED, "one proxy, with a port")
 		if (is_said("protocolusername"))
 			proxy_user = value_of("protocolusername") ":" value_of("protocolpassword")
 		say("protocolusername", TRANSLATED, "in proxy-user")

@@ -347,7 +347,7 @@ function judge_servers(level, by_name) {
 function is_address(host) { return host ~ /:/ || host ~ /^[0-9.]+$/ }
 
 function server_name_to_send(by_name, name, host) {
-	host = target_n ? target_host[1] : ""
+	host = target_n && target_path == "" ? target_host[1] : ""
 	if (tolower(value_of("protocol")) == "connect" && is_said("protocolhost")) {
 		host = value_of("protocolhost")
 		sub(/:[^:]*$/, "", host)

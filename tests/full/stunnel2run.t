@@ -79,7 +79,7 @@ sub both {
 			for my $question (@{ $case{ask} }) {
 				my ($name, $ask, $expected) = @$question;
 				my $got;
-				for (1 .. $who eq 'stunnel' ? 5 : 1) { # what its programs write is lost now and then
+				for (1 .. ($who eq 'stunnel' ? 5 : 1)) { # what its programs write is lost now and then
 					$got = $ask->($port);
 					last if ref $expected ? $got =~ $expected : $got eq $expected;
 				}
@@ -139,6 +139,11 @@ both('in order', "$server failover = prio\nconnect = 127.0.0.1:TWO\nconnect = 12
 both('all down', "$server connect = 127.0.0.1:DOWN\n", ask => [['nothing', sub { tls($_[0], @tls12) }, '']]);
 both('local', "$server connect = 127.0.0.1:ONE\nlocal = 127.0.0.9\n", ask => [['its address', sub { tls($_[0], @tls12) }, "one hello from 127.0.0.9\n"]]);
 both('idle', "$server exec = /bin/cat\nTIMEOUTidle = 1\n", ask => [['both end', sub { tls($_[0], @tls12) }, "hello\n"]]);
+
+my $socket = "$here/socket";
+my $listens = start('perl', '-MIO::Socket::UNIX', '-e', 'my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 5) or die; while (my $c = $s->accept) { print $c "unix ", scalar <$c>; close $c }', $socket);
+wait_until(sub { -S $socket }, 5);
+both('a Unix socket', "$server connect = $socket\n", ask => [['answer', sub { tls($_[0], @tls12) }, "unix hello\n"]]);
 
 # Several that share the work: each gets its turn.
 both('in turn', "$server failover = rr\nconnect = 127.0.0.1:ONE\nconnect = 127.0.0.1:TWO\n",
