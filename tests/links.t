@@ -122,7 +122,15 @@ subtest 'ptyrun' => sub {
 	my $blocked = sub { POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(POSIX::SIGCHLD(), POSIX::SIGTERM())) };
 	my $ended = run({ before => $blocked }, @pty, 'sh', '-c', 'exit 5');
 	is($ended->{exit}, 5, 'started with signals blocked, it sees the end');
-	is(run(@pty, 'sh', '-c', 'grep SigBlk /proc/self/status; ls -l /proc/self/fd | grep -c "/dev/pt"')->{out}, "SigBlk:\t0000000000000000\r\n2\r\n", 'prog has no signals blocked, and no more of the terminal') if -e '/proc/self/fd';
+	if (-e '/proc/self/fd') {
+		is(run(@pty, 'grep', 'SigBlk', '/proc/self/status')->{out}, "SigBlk:\t0000000000000000\r\n", 'prog has no signals blocked');
+		is(run(@pty, 'sh', '-c', 'ls -l /proc/self/fd | grep -c "/dev/pt"')->{out}, "2\r\n", '... and no more of the terminal');
+	}
+	if (!system 'strace -o /dev/null true 2>/dev/null') {
+		my $failed = run('strace', '-o', temporary('trace'), '-e', 'trace=ppoll', '-e', 'inject=ppoll:error=ENOMEM', @pty, 'sleep', '0.2');
+		is($failed->{exit}, 111, 'a system call that fails: exit code');
+		like($failed->{err}, qr/^ptyrun: fatal: unable to wait for the pseudo-terminal: Cannot allocate memory$/, '... and words');
+	}
 	is(run(@pty, 'sh', '-c', 'exec </dev/null >/dev/null 2>&1; sleep 0.3; echo again >/dev/tty; exit 9')->{out}, "again\r\n", 'a terminal that is opened again');
 	ok(!run({ timeout => 5 }, @pty, 'sh', '-c', '(trap "" HUP; sleep 7) & exit 0')->{timed_out}, 'a process left behind is not waited for');
 };
@@ -136,7 +144,7 @@ subtest 'ptyrun and somebody at the other end' => sub {
 		is(read_line($socket), 'ready', 'ready') or diag $server->log;
 		return $socket;
 	};
-	my $socket = $with->('stty raw -echo; echo ready; timeout 1 cat; echo end');
+	my $socket = $with->('stty raw -echo; echo ready; timeout --foreground 1 cat; echo end');
 	$socket->shutdown(1);
 	is(read_all($socket), "end\n", 'in raw mode no end is typed');
 	$socket = $with->('stty -echo -onlcr eof "^A"; echo ready; cat; echo end');

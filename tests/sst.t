@@ -62,6 +62,7 @@ subtest 'tcponce' => sub {
 	is($told->('127.0.0.1', '127.0.0.1', '127.0.0.1'), 'TCP 127.0.0.1 localhost localhost 1', 'without options names are looked up');
 	is($told->('127.0.0.1', '127.0.0.1', '127.0.0.1', '-H', '-l', 'me', '-d', '-q'), 'TCP 127.0.0.1 me - 0', '-H -l -d -q');
 	is($told->('127.0.0.1', '127.0.0.1', 'localhost', '-4Hh', '-l', 'me', '-dD'), 'TCP 127.0.0.1 me localhost 1', '-4 -h -D');
+	is((run({ timeout => 3 }, command('tcponce'), '-14Hl0', '::1', '0', 'true')->{exit} // 'none'), 111, '-4 and an IPv6 address');
 	is($told->('::1', '::1', 'localhost', '-6H', '-l', 'me'), 'TCP6 ::1 me - 1', '-6');
 	my $silent = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Type => Socket::SOCK_DGRAM());
 	$once = serve({ env => { DNSCACHEIP => '127.0.0.1:' . $silent->sockport } }, command('tcponce'), '-1l', 'me', '-t', '1', '127.0.0.1', '0', 'sh', '-c', 'echo "${TCPREMOTEHOST-none}" >&7');
@@ -263,25 +264,39 @@ subtest 'sslwrap' => sub {
 			last;
 		}
 	}
-	# -nocert, with a tlscert that leaves the making to openssl.
-	my $here = temporary('commands');
+	# -nocert: what is made is good for localhost, and made anew each time.
 	my $tmp = temporary('tmp');
-	mkdir $_ for $here, $tmp;
+	mkdir $tmp;
+	my $unchecked = sub { run({ in => "user\n" }, 'openssl', 's_client', '-ign_eof', '-connect', "127.0.0.1:$_[0]") };
+	my %made;
+	for (1, 2) {
+		my $said = by_inetd({ TMPDIR => $tmp }, $unchecked, $sslwrap, '-nocert', '-port', $backend->{port})->{out};
+		like($said, qr/^pop3 user$/m, '-nocert');
+		my ($certificate) = $said =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/s;
+		like(run({ in => "$certificate\n" }, 'openssl', 'x509', '-noout', '-checkhost', 'localhost')->{out}, qr/does match/, '... with a certificate for localhost');
+		$made{$certificate} = 1;
+		is_deeply([glob "$tmp/*"], [], '... of which nothing is left');
+	}
+	is(scalar(keys %made), 2, '... and another one the next time');
+	my $daemon = start({ env => { TMPDIR => $tmp } }, $sslwrap, '-nocert', '-exec', $program, '-accept', 'no-such-port');
+	is($daemon->wait_for_end(10)->{exit}, 111, 'the exit code is that of the chain');
+	is_deeply([glob "$tmp/*"], [], 'and nothing is left then, either');
+	is(run({ env => { TMPDIR => '/nonexistent' } }, $sslwrap, '-nocert', '-port', 1)->{exit}, 111, 'nowhere to make it: exit 111');
+
+	my $here = temporary('commands');
+	mkdir $here;
 	symlink $_, $here . '/' . (m{([^/]+)\z})[0] for glob command('*');
 	unlink "$here/tlscert", "$here/sslwrap";
 	spew("$here/sslwrap", slurp($sslwrap));
-	spew("$here/tlscert", "#!/bin/sh\nexec openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=\$4 -keyout \"\$2\" -out \"\$3\" 2>/dev/null\n");
-	chmod 0755, "$here/sslwrap", "$here/tlscert";
-	my $unchecked = sub { run({ in => "user\n" }, 'openssl', 's_client', '-quiet', '-connect', "127.0.0.1:$_[0]") };
-	like(by_inetd({ TMPDIR => $tmp }, $unchecked, "$here/sslwrap", '-nocert', '-port', $backend->{port})->{out}, qr/^pop3 user$/m, '-nocert');
-	is_deeply([glob "$tmp/*"], [], 'and nothing is left of it');
-	my $daemon = start({ env => { TMPDIR => $tmp } }, "$here/sslwrap", '-nocert', '-exec', $program, '-accept', 'no-such-port');
-	is($daemon->wait_for_end(10)->{exit}, 111, 'the exit code is that of the chain');
-	is_deeply([glob "$tmp/*"], [], 'and nothing is left then, either');
-	unlink "$here/tlscert";
+	chmod 0755, "$here/sslwrap";
 	my $result = run("$here/sslwrap", '-nocert', '-port', 1);
 	is($result->{exit}, 96, 'without tlscert: exit 96');
 	is($result->{err}, "sslwrap: fatal: -nocert needs tlscert, which is not installed\n", 'in words');
+	symlink '/bin/false', "$here/tlscert";
+	$result = run({ env => { TMPDIR => $tmp } }, "$here/sslwrap", '-nocert', '-port', 1);
+	is($result->{exit}, 96, 'with one that fails: exit 96');
+	is($result->{err}, "sslwrap: fatal: -nocert: unable to make a certificate\n", 'in words');
+	is_deeply([glob "$tmp/*"], [], 'and nothing is left');
 
 	is(run($sslwrap, @$_)->{exit}, 100, "exit 100 for: @$_") for [], ['-cert', $pem], ['-port'], ['-port', 1], ['-port', 1, '-exec', 'x', '-cert', $pem], ['-nocert', '-cert', $pem, '-port', 1], ['-what'];
 	like(run($sslwrap, '-ssl2', '-port', 1)->{err}, qr/SSL 2 and 3 are broken/, 'SSL 2: with advice');
