@@ -100,6 +100,25 @@ subtest 'usage' => sub {
 
 # ---- servers ----
 
+subtest 'UCSPITLS, by rules' => sub {
+	my $rules = temporary('ucspitls.cdb');
+	is(run({ in => qq{127.0.0.1:allow,UCSPITLS="-"\n127.0.0.2:allow,UCSPITLS="!"\n127.0.0.3:allow,UCSPITLS="\@"\n127.0.0.4:allow,UCSPITLS="?"\n} }, command('tcprules'), $rules, "$rules.tmp")->{exit}, 0, 'rules');
+	my $from = sub {
+		my ($server, $ip, $text) = @_;
+		my $socket = IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $server->{port}, LocalHost => $ip) or return 'no connection';
+		syswrite $socket, $text;
+		return read_all($socket, 10);
+	};
+	for my $letter ('-R', '-o') {
+		my $server = sslserver({ pair => 'server-p256' }, ['-n', '-x', $rules], command('starttlsd'), '-n', 'mx.example', $letter, 'smtp', $prog, '220 prog', 250);
+		my $words = "EHLO me\r\nENV\r\nQUIT\r\n";
+		is($from->($server, '127.0.0.1', $words), "220 prog\r\n250 heard EHLO me\r\n250 tls=none fds=0,1,2 left=\r\n250 bye\r\n", "$letter, -: prog serves in clear, and has nothing of UCSPI-TLS");
+		for my $ip ('127.0.0.2', '127.0.0.3') { like($from->($server, $ip, $words), qr/\A220 mx\.example .*^250 STARTTLS\r\n530 .*^221 /ms, "$letter, $ip: TLS is required") }
+		my $usual = $letter eq '-R' ? qr/^250 STARTTLS\r\n530 /m : qr/^250 STARTTLS\r\n250 tls=none /m;
+		for my $ip ('127.0.0.4', '127.0.0.5') { like($from->($server, $ip, $words), $usual, "$letter, $ip: as the option says") }
+	}
+};
+
 for my $protocol (@all) {
 	my $p = $protocols{$protocol};
 	next unless $p->{openssl};

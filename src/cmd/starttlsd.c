@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,6 +74,16 @@ static void name_subject(const char *protocol, char subject[SUBJECT_MAX])
 	(void)snprintf(subject, SUBJECT_MAX, "%s: from %s", protocol, ip);
 }
 
+/* UCSPITLS, which a rule may set for some clients, has a say in what is offered (ucspi-tls(7)). */
+static bool is_switched_off(struct options *options)
+{
+	const char *offer = getenv("UCSPITLS");
+
+	if (offer && (strcmp(offer, "!") == 0 || strcmp(offer, "@") == 0))
+		options->required = 1;
+	return offer && strcmp(offer, "-") == 0;
+}
+
 /* Becomes prog; where a greeting has to be taken off it, its child does, and this process stays to do that.
  */
 static _Noreturn void serve(
@@ -110,6 +121,10 @@ int main(int argc, char **argv)
 	name_subject(argv[first - 1], subject);
 	if (!starttls_control_clean(&changes))
 		net_die(program, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
+	if (is_switched_off(&options)) {
+		starttls_control_leave(&control);
+		chain_become_prog(program, argv + first, &changes);
+	}
 
 	wire.deadline = net_now() + (int64_t)options.seconds * 1000;
 	outcome = starttls_server_run(protocol, &wire, options.required, name, &said, &fault);
