@@ -73,13 +73,13 @@ subtest 'behind a proxy' => sub {
 
 subtest 'in front of a server' => sub {
 	my $backend = serve({ env => { PROXYRECV => 1 } }, command('tcpserver'), '-1H', '127.0.0.1', '0', command('proxyrecv'), 'sh', '-c', 'read -r line; echo "$line $TCPREMOTEIP $TCPLOCALPORT $SSL_TLS_SNI_SERVERNAME"');
-	my $server = serve_recipe('front', '-v 0 443' => '-1vH 127.0.0.1 0', 8080 => $backend->{port});
+	my $server = serve_recipe('front', '-v 0 443' => '-1vH 127.0.0.1 0', ' 8080 ' => " $backend->{port} ");
 	is(tls_ask($server->{port}, 'www.example.test'), "hello 127.0.0.1 $server->{port} www.example.test\n", 'the server is told');
 };
 
 subtest 'transparent' => sub {
 	plan skip_all => 'not root, or no network namespaces here' if $> || run('unshare', '-n', 'true')->{exit};
-	recipe('transparent', '-v 0 25' => '-1H 10.9.9.8 0', 'tcpclient' => 'tcpclient -H', '192.0.2.25 25' => '10.9.9.9 2525');
+	recipe('transparent', '-v 0 25' => '-1H 10.9.9.8 0', '192.0.2.25 25' => '10.9.9.9 2525');
 	my $result = run({ timeout => 30, env => { PATH => $path }, before => sub { chdir $here } }, 'unshare', '-n', 'sh', '-c', <<'END');
 set -e
 ip link set lo up

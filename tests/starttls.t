@@ -681,7 +681,7 @@ subtest 'the guide' => sub {
 	$result = s_client({ in => "USER x\r\n", timeout => 20 }, $pop3->{port}, '-starttls', 'pop3');
 	like($result->{out}, qr/^\+OK for TLS\S+\n\+OK 0 0 Maildir$/m, 'pop3') or diag $pop3->log;
 	my $imapd = serve({}, command('tcpserver'), '-1', '127.0.0.1', 0, $prog, '* OK imapd', '* OK');
-	my $imap = serve({ env => \%env }, $write->('imap', 'TCP4:127.0.0.1:1143', "TCP4:127.0.0.1:$imapd->{port}"));
+	my $imap = serve({ env => \%env }, $write->('imap', '127.0.0.1 1143', "127.0.0.1 $imapd->{port}"));
 	my $local = serve({ env => \%env }, $write->('local-imap', 'imap.example.org 143', "localhost $imap->{port}"));
 	like(ask($local->{port}, "a LOGIN\r\nb LOGOUT\r\n"), qr/\A\* OK [^\r]*\r\n\* OK heard a LOGIN\r\n\* OK bye\r\n\z/, 'local-imap through imap') or diag $imap->log;
 	# Greeting, the request, and in TLS the answer, to which it says OK under the next number.
@@ -696,7 +696,7 @@ subtest 'the guide' => sub {
 	syswrite $client, $answer;
 	like(read_all($client), qr/\Ax\0.{14}\xf7\xff\x07\0\0\x02/s, 'local-mysql') or diag $local_mysql->log;
 	my $echo = serve({}, command('tcpserver'), '-1', '127.0.0.1', 0, 'cat');
-	my $postgresql = serve({ env => \%env }, $write->('postgresql', 'TCP4:127.0.0.1:5433', "TCP4:127.0.0.1:$echo->{port}"));
+	my $postgresql = serve({ env => \%env }, $write->('postgresql', '127.0.0.1 5433', "127.0.0.1 $echo->{port}"));
 	$result = s_client({ in => "a startup message\n", timeout => 20, }, $postgresql->{port}, '-starttls', 'postgres', '-no_ign_eof');
 	like($result->{out}, qr/Verify return code: 0/, 'postgresql') or diag $postgresql->log;
 	chdir "$FindBin::Bin/..";

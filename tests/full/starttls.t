@@ -281,7 +281,7 @@ subtest 'MariaDB' => sub {
 	like($sql->($server->{port}, $version)->{err}, qr/^ERROR (1045|3159)/m, 'it lets nobody in without TLS');
 	$result = s_client({ timeout => 20 }, $server->{port}, '-starttls', 'mysql', '-no_ign_eof');
 	like($result->{out}, qr/Verify return code: 0/, 'openssl s_client -starttls mysql');
-	my @copy = ('socat', 'STDIO', 'FD:6!!FD:7');
+	my @copy = (command('relay'));
 	my %chain = (
 		'sslclient -y' => [command('sslclient'), '-y', '127.0.0.1', $server->{port}],
 		'ucspitlsc' => [command('tcpclient'), '127.0.0.1', $server->{port}, command('ucspitlsc')],
