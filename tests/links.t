@@ -53,12 +53,13 @@ subtest 'tcpallow' => sub {
 	is(run({ env => \%env }, command('tcpallow'), rules("192.0.2.8:deny\n"), 'echo', 'in')->{out}, "in\n", 'without a rule');
 
 	my $damaged = spew(temporary('damaged'), 'x' x 3000);
-	my $cut = spew(temporary('cut'), substr slurp($clients), 0, 2060);
-	for my $path ($damaged, $cut, '/dev/null/rules.cdb') {
+	for my $path ($damaged, '/dev/null/rules.cdb') {
 		my $result = run({ env => \%env }, command('tcpallow'), '-X', $path, 'echo', 'in');
 		is("$result->{exit} $result->{out}", '111 ', "$path, -X: what is there must be rules");
 		like($result->{err}, qr/^tcpallow: warning: dropping connection, unable to read \Q$path\E: /, '... in words');
 	}
+	my $long = $ask->('203.0.113.1', { TCPREMOTEHOST => 'a' x 5000 });
+	is("$long->{exit} $long->{out}", '111 ', 'a name that no rules can be asked about lets nobody in');
 	is(run({ env => \%env }, command('tcpallow'), '-q', $damaged, 'true')->{err}, '', '... not with -q');
 	like(run({ env => \%env }, command('tcpallow'), '-qQ', $damaged, 'true')->{err}, qr/warning/, '... with -Q');
 
@@ -89,6 +90,19 @@ subtest 'argv0' => sub {
 	my $result = run(command('argv0'), 'x', '/nowhere');
 	is($result->{exit}, 111, 'a prog that is not there: exit code');
 	like($result->{err}, qr{^argv0: fatal: unable to run /nowhere: No such file}, '... and words');
+};
+
+subtest 'started with nothing open' => sub {
+	plan skip_all => 'nothing to see in /proc' unless -e '/proc/self/fd';
+	my $said = temporary('descriptors');
+	my @show = ('perl', '-e', 'my @files = map { readlink "/proc/self/fd/$_" } 0 .. 2; open my $said, ">", shift or die; print $said map { "$_\n" } @files', $said);
+	my %connection = (PROTO => 'TCP', map { ("TCP${_}IP" => '192.0.2.7', "TCP${_}PORT" => 1) } 'LOCAL', 'REMOTE');
+	for my $link (['argv0', 'x'], ['sockopt', '-b', 'keepalive'], ['proxyrecv'], ['proxysend', '-p'], ['tcpallow', '-X', '/nowhere.cdb'], ['cmdclient', 'true', '--']) {
+		my ($name, @operands) = @$link;
+		run({ env => \%connection, before => sub { POSIX::close($_) for 0 .. 2 } }, command($name), @operands, @show);
+		is(slurp($said), "/dev/null\n" x 3, $name);
+		unlink $said;
+	}
 };
 
 subtest 'ptyrun' => sub {
@@ -132,6 +146,7 @@ subtest 'ptyrun' => sub {
 		like($failed->{err}, qr/^ptyrun: fatal: unable to wait for the pseudo-terminal: Cannot allocate memory$/, '... and words');
 	}
 	is(run(@pty, 'sh', '-c', 'exec </dev/null >/dev/null 2>&1; sleep 0.3; echo again >/dev/tty; exit 9')->{out}, "again\r\n", 'a terminal that is opened again');
+	is(run('setsid', '-w', @pty, 'sh', '-c', ': </dev/tty && echo tty')->{out}, "tty\r\n", 'the terminal is prog\'s, though ptyrun has a session and no terminal');
 	ok(!run({ timeout => 5 }, @pty, 'sh', '-c', '(trap "" HUP; sleep 7) & exit 0')->{timed_out}, 'a process left behind is not waited for');
 };
 
@@ -151,11 +166,12 @@ subtest 'ptyrun and somebody at the other end' => sub {
 	syswrite $socket, "line\n";
 	$socket->shutdown(1);
 	is(read_all($socket, 5), "line\nend\n", 'the end is the character that the terminal has for it');
-	$socket = $with->('stty raw -echo; echo ready; while ! test -e "$0"; do sleep 0.05; done; echo more; cat >/dev/null');
+	$socket = $with->('stty raw -echo; echo ready; while ! test -e "$0"; do sleep 0.05; done; echo more; while test -e "$0"; do sleep 0.05; done');
 	$socket->blocking(0);
 	1 while wait_until(sub { syswrite $socket, 'x' x 65536 }, 0.5);
 	spew(temporary('now'), '');
 	is(read_line($socket), 'more', 'what prog does not read holds up nothing of what it says');
+	unlink temporary('now');
 	close $socket;
 };
 
