@@ -107,6 +107,7 @@ subtest 'with TLS' => sub {
 	my $server = sslserver({}, [], 'echo', 'over TLS');
 	my $result = run({ env => { CAFILE => file('root.pem') } }, $tcpprio, '-RHl0', '127.0.0.1', $refused, 'localhost', $server->{port}, '--', command('tlsc'), @show);
 	is($result->{out}, "over TLS\n", 'tlsc checks the name of the target that answered') or diag($result->{err});
+	is(run({ env => { CAFILE => file('root.pem') } }, $tcpprio, '-RHl0', $_, $server->{port}, '--', command('tlsc'), @show)->{out}, "over TLS\n", "... '$_' is 127.0.0.1") for '', '0', '[127.0.0.1]';
 	my $wrong = sslserver({ pair => 'wrong-name' }, [], 'echo', 'over TLS');
 	is(run({ env => { CAFILE => file('root.pem') } }, $tcprr, '-RHl0', 'localhost', $wrong->{port}, '--', command('tlsc'), @show)->{exit}, 98, 'which has to be right');
 };

@@ -428,6 +428,12 @@ _Noreturn void tcp_client(const struct tcp_client_program *program, int argc, ch
  */
 void tcp_client_take(const char *program, const struct tcp_client_options *options, int connection, int sets, stralloc *changes);
 
+/*
+ * The name that the certificate of a host operand must have, for who does not say another: the operand without brackets, or the address
+ * that an empty one or 0 stands for. It is the operand, static, or in the n bytes of room.
+ */
+const char *tcp_client_server_name(const char *host, char *room, size_t n);
+
 /* Who sslserver and sslclient let do what (the table of DESIGN §5). */
 struct chain_rights {
 	struct chain_identity listener; /* what the listener becomes after binding; empty: it stays what it is */

@@ -3,6 +3,7 @@
  * is done with a new connection.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,6 +42,19 @@ void tcp_client_take(const char *program, const struct tcp_client_options *optio
 		net_die(program, EXIT_SYSTEM, "move the connection", NULL, strerror(errno));
 }
 
+const char *tcp_client_server_name(const char *host, char *room, size_t n)
+{
+	size_t length = strlen(host);
+
+	if (!*host || strcmp(host, "0") == 0)
+		return "127.0.0.1"; /* where net_resolve goes for these */
+	if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
+		(void)snprintf(room, n, "%.*s", (int)(length - 2), host + 1);
+		return room;
+	}
+	return host;
+}
+
 /* host port, or host port [host port]… --. Returns how many words it took, prog not counted; 0: usage. */
 static int read_targets(
 	char *const *words, bool several, struct net_target *targets, size_t *n, const char **problem)
@@ -71,6 +85,7 @@ void tcp_client(const struct tcp_client_program *program, int argc, char **argv)
 	struct net_address source;
 	stralloc changes = STRALLOC_ZERO;
 	const char *problem = NULL;
+	char peer[256];
 	bool several = program->arrange != NULL;
 	size_t n = 0, which;
 	int first, words = 0, connection;
@@ -87,7 +102,8 @@ void tcp_client(const struct tcp_client_program *program, int argc, char **argv)
 		program->arrange(targets, n);
 	connection = net_connect_or_die(
 		program->name, targets, n, (enum net_family)options.family, &how, options.verbosity >= 1, &which);
-	if (several && !getenv("TLS_PEERNAME") && !chain_set(&changes, "TLS_PEERNAME", targets[which].host))
+	if (several && !getenv("TLS_PEERNAME") &&
+		!chain_set(&changes, "TLS_PEERNAME", tcp_client_server_name(targets[which].host, peer, sizeof peer)))
 		net_die(program->name, EXIT_SYSTEM, "change the environment", NULL, strerror(ENOMEM));
 	tcp_client_take(program->name, &options, connection, NET_VARIABLES_TCP, &changes);
 	chain_become_prog(program->name, argv + first + words, &changes);

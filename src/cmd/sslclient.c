@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,22 +23,6 @@ static void die(const struct chain_problem *problem)
 		_exit(0); /* there was no handshake: the io program has said why */
 	net_die(program, problem->exit_code, problem->doing, problem->object,
 		problem->reason ? problem->reason : strerror(problem->errnum));
-}
-
-/* The name that the server's certificate must have: the operand, unless the environment has another. */
-static const char *server_name(const char *host, char *room, size_t n)
-{
-	size_t length = strlen(host);
-
-	if (getenv("TLS_PEERNAME"))
-		return NULL;
-	if (!*host || strcmp(host, "0") == 0)
-		return "127.0.0.1"; /* where net_resolve goes for these */
-	if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
-		(void)snprintf(room, n, "%.*s", (int)(length - 2), host + 1);
-		return room;
-	}
-	return host;
 }
 
 /* Options whose work is done by the io program; its ids, if this is root. */
@@ -90,7 +73,8 @@ int main(int argc, char **argv)
 	tcp_client_take(program, &options, connection, sets, &changes);
 	tls.verbosity = (unsigned)options.verbosity;
 	tls.idle_ms = options.idle_s * 1000;
-	tls.name = server_name(argv[first], name, sizeof name);
+	if (!getenv("TLS_PEERNAME"))
+		tls.name = tcp_client_server_name(argv[first], name, sizeof name);
 	link.started_ms = net_now();
 	link.identity = rights.prog;
 	link.delayed = options.delayed;
