@@ -233,6 +233,11 @@ subtest 'before TLS' => sub {
 		'sh', '-c', 'printf "PROXY TCP4 192.0.2.7 198.51.100.1 40000 443\r\n" >&7; exec "$@"', 'sh', command('tlsc'), '-k', 'localhost', 'sh', '-c', 'echo x >&7; cat <&6');
 	like($client->{out}, qr/^TCPREMOTEIP=192\.0\.2\.7$/m, 'the address is the proxy\'s client\'s') or diag $client->{err}, $tls->log;
 	like($client->{out}, qr/^SSL_PROTOCOL=TLSv1/m, 'TLS is our own');
+	my $header = v2(0x21, 0x11, $addresses . tlv(1, 'h9') . tlv(2, 'proxy.test') . ssl(7, 0, tlv(0x21, 'TLSv9'), tlv(0x22, 'me')));
+	$client = run({ env => { CAFILE => file('root.pem'), HEADER => unpack 'H*', $header }, in => "x\n" }, command('tcpclient'), '-H', '127.0.0.1', $tls->{port},
+		'perl', '-e', 'BEGIN { $^F = 7 } open my $to, ">&=", 7; syswrite $to, pack "H*", $ENV{HEADER}; exec @ARGV', command('tlsc'), '-k', 'localhost', 'sh', '-c', 'echo x >&7; cat <&6');
+	like($client->{out}, qr/^SSL_TLS_SNI_SERVERNAME=localhost$/m, 'the name, too') or diag $client->{err}, $tls->log;
+	unlike($client->{out}, qr/^SSL_(?:CLIENT|ALPN)|TLSv9/m, 'nothing is left of the TLS that the proxy has');
 };
 
 # The environment behind proxyrecv with this header on a socket, and PROXYRECV set; no more of the connection than that.
@@ -332,6 +337,7 @@ subtest 'proxysend that cannot' => sub {
 		[96, { env => { PROTO => 'TCP', TCPREMOTEIP => 'x' } }, qr/unable to describe the client: \$\{PROTO\}REMOTEIP/, '-p', 'true'],
 		[100, {}, qr/descriptor 7 must be a connection/, '-l', 'true'], [100, {}, qr/exclude each other/, '-pl', 'true'], [100, $seven, qr/are for where the header is made/, '-c', 'true'],
 		(map { [100, $seven, qr/are for where the header is made/, $_, 'true'] } '-1', '-2', '-n'), (map { [100, {}, qr/are for version 2/, $_, 'true'] } '-p1c', '-p1n'), [100, {}, qr/usage:/],
+		[100, {}, qr/-T is for where the header is sent/, '-p', '-T', '5', 'true'], [100, $seven, qr/-n leaves nothing out with -l/, '-ln', 'true'],
 		[98, { before => sub { silent(7) } }, qr/^proxysend: error: unknown: step PROXY header: time is up$/, '-l', '-T', '1', 'true'],
 		[98, { before => sub { silent(7, 'gone') } }, qr/^proxysend: error: unknown: step PROXY header: the peer has closed the connection$/, '-l', 'true']);
 	push @cases, [96, { %$seven, env => { PROXYHEADER => $_ } }, qr/unable to use PROXYHEADER: not what proxysend -p sets/, 'true'] for '', 'zz', '0', '00', unpack('H*', v2(0x21, 0x11, $addresses)) =~ s/.\z/g/r, unpack('H*', v2(0x21, 0x11, $addresses . tlv(0xee, 'x' x 59990))), unpack('H*', "PROXY TCP4\r\n"), unpack('H*', v2(0x20, 0, '')) . '00';

@@ -21,7 +21,7 @@ enum { KEPT_MAX = 60000 };
 
 struct options {
 	int prepare, local, checksum, little, version;
-	unsigned seconds;
+	unsigned seconds; /* 0: not given */
 };
 
 static const struct option table[] = {
@@ -122,7 +122,7 @@ static void send_header(const struct options *options, stralloc *changes)
 		net_die(program, EXIT_CONFIGURATION, "use", variable, "not what proxysend -p sets");
 	if (net_remote(7, &server))
 		(void)net_format_ip(&server, ip);
-	wire.deadline = net_now() + (int64_t)options->seconds * 1000;
+	wire.deadline = net_now() + (int64_t)(options->seconds ? options->seconds : PROXY_HEADER_S) * 1000;
 	if (!proxy_header_send(&wire, header_bytes, n, &fault))
 		starttls_die(program, ip, &fault);
 	if (!chain_unset(changes, variable))
@@ -131,7 +131,7 @@ static void send_header(const struct options *options, stralloc *changes)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .version = 0, .seconds = PROXY_HEADER_S };
+	struct options options = { .seconds = 0 };
 	stralloc changes = STRALLOC_ZERO;
 	int first;
 
@@ -140,6 +140,10 @@ int main(int argc, char **argv)
 		net_usage(program, "-p and -l exclude each other", usage);
 	if (!options.prepare && !options.local && (options.version || options.checksum || options.little))
 		net_usage(program, "-1, -2, -c and -n are for where the header is made: with -p or -l", usage);
+	if (options.prepare && options.seconds)
+		net_usage(program, "-T is for where the header is sent: without -p", usage);
+	if (options.local && options.little)
+		net_usage(program, "-n leaves nothing out with -l", usage);
 	if (options.version == 1 && (options.checksum || options.little))
 		net_usage(program, "-c and -n are for version 2", usage);
 	if (options.prepare)
