@@ -55,6 +55,7 @@ subtest 'on a client' => sub {
 		map { @{ $known{$_} } } qw(keepalive sndbuf))->{out}, "gone\n1 60000\n", '-b twice, before tcpclient, and SOCKOPT is removed');
 	is(run(command('sockopt'), '-b', 'keepalive', command($_), '-dH', '127.0.0.1', $server->{port}, '127.0.0.1', $server->{port}, '--', 'sh', '-c', 'echo "${SOCKOPT-gone}"; exec "$@"', 'sh', @show, 6, @{ $known{keepalive} })->{out},
 		"gone\n1\n", "-b before $_") for 'tcprr', 'tcpprio';
+	is(run({ env => { SOCKOPT => '' } }, @tcp, 'sh', '-c', 'echo "${SOCKOPT-gone}"')->{out}, "gone\n", 'an empty SOCKOPT asks for nothing');
 	my $once = serve(command('sockopt'), '-b', 'keepalive', command('tcponce'), '-1dH', '127.0.0.1', '0', 'sh', '-c', 'echo "${SOCKOPT-gone}" >&7; exec "$@" >&7', 'sh', @show, 6, @{ $known{keepalive} });
 	is(ask($once->{port}, ''), "gone\n1\n", '-b before tcponce');
 	is(run(command('tcpclient'), '-H', '-i', '127.0.0.9', '127.0.0.1', $server->{port}, 'sh', '-c', 'echo "$TCPLOCALIP"')->{out}, "127.0.0.9\n", 'an address of this machine as source is -i');

@@ -188,13 +188,13 @@ bool net_options_before_bind(int socket, const char **why)
 {
 	const char *settings = getenv(net_options_variable);
 
-	return !settings || net_set_options(socket, settings, why);
+	return !settings || !*settings || net_set_options(socket, settings, why);
 }
 
 void net_options_or_die(const char *program)
 {
 	const char *settings = getenv(net_options_variable), *why;
 
-	if (settings && !net_check_options(settings, &why))
+	if (settings && *settings && !net_check_options(settings, &why))
 		net_die(program, 96, "use", net_options_variable, why);
 }
