@@ -126,6 +126,9 @@ subtest 'ptyrun' => sub {
 	is($gone->{out}, "1\r\n", 'whose output nobody reads');
 	is(slurp(temporary('deaf')), "hup\ndone\n", '... is told, and goes on if it likes to');
 	is(slurp(temporary('deaf.code')), "0\n", '... to its end');
+	my $fifo = temporary('fifo');
+	run('sh', '-c', 'mkfifo "$0"; { "$@"; echo $? >"$0.code"; } <>"$0" | head -n 1', $fifo, @pty, 'sh', '-c', 'trap "exit 5" HUP; echo ready; while :; do sleep 0.1; done');
+	is(slurp("$fifo.code"), "5\n", '... even while there is nothing to show');
 	for my $signal (['TERM', 15], ['HUP', 1], ['INT', 2]) {
 		my ($name, $number) = @$signal;
 		my $waiting = start(@pty, 'sh', '-c', 'trap "exit $((20 + $0))" "$0"; echo ready; while :; do sleep 0.1; done', $number);
@@ -173,6 +176,20 @@ subtest 'ptyrun and somebody at the other end' => sub {
 	is(read_line($socket), 'more', 'what prog does not read holds up nothing of what it says');
 	unlink temporary('now');
 	close $socket;
+
+	my $bytes = join '', map { pack 'C*', map { ($_ * 7 + int rand 256) % 256 } 1 .. 1000 } 1 .. 1000;
+	$socket = $with->('stty raw -echo; echo ready; exec head -c 1000000');
+	my $writer = fork // die;
+	if (!$writer) { syswrite $socket, $bytes, 50000, $_ * 50000 or last for 0 .. 19; POSIX::_exit(0) }
+	ok(read_all($socket, 20) eq $bytes, 'a megabyte of any bytes both ways');
+	waitpid $writer, 0;
+
+	# One ptyrun is the other's program: a character of the outer terminal becomes a signal to the inner ptyrun.
+	my $server = serve(command('tcpserver'), '-1vH', '127.0.0.1', '0', (command('ptyrun')) x 2, 'sh', '-c', 'trap "echo interrupted; exit" INT; echo ready; while :; do sleep 0.1; done');
+	$socket = connect_to($server->{port});
+	like(read_line($socket), qr/^ready/, 'on a terminal of its own:');
+	syswrite $socket, "\cC";
+	like(read_all($socket, 5), qr/^(?:\^C)?interrupted/, '... its signals are passed on, too');
 };
 
 done_testing;

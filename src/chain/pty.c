@@ -34,10 +34,10 @@ struct terminal {
 
 static volatile sig_atomic_t caught; /* to be passed on; 0: none */
 
-static void on_signal(int number, siginfo_t *info, void *context)
+/* Those of a terminal, too: prog, which has a session of its own, does not get them itself. */
+static void on_signal(int number)
 {
-	(void)context;
-	if (number != SIGCHLD && info->si_code == SI_USER)
+	if (number != SIGCHLD)
 		caught = number;
 }
 
@@ -46,7 +46,7 @@ static const int numbers[] = { SIGCHLD, SIGTERM, SIGHUP, SIGINT };
 /* Blocked but while the loop waits, so that none is missed. */
 static bool hold_signals(sigset_t *before)
 {
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NOCLDSTOP };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP };
 	sigset_t held;
 
 	(void)sigemptyset(&action.sa_mask);
