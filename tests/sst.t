@@ -68,6 +68,10 @@ subtest 'tcponce' => sub {
 	$once = serve({ env => { DNSCACHEIP => '127.0.0.1:' . $silent->sockport } }, command('tcponce'), '-1l', 'me', '-t', '1', '127.0.0.1', '0', 'sh', '-c', 'echo "${TCPREMOTEHOST-none}" >&7');
 	is(read_all(IO::Socket::IP->new(LocalHost => '127.0.0.2', PeerHost => '127.0.0.1', PeerPort => $once->{port}), 8), "none\n", '-t: a name that does not come is not waited for');
 	if (!system 'strace -o /dev/null true 2>/dev/null') {
+		for my $error ('accept4:error=ECONNABORTED', 'accept4:error=EAGAIN', 'poll:error=EINTR') {
+			$once = serve('strace', '-o', temporary('trace'), '-e', 'trace=accept4,poll', '-e', "inject=$error:when=1", command('tcponce'), '-1RHl0', '127.0.0.1', '0', 'sh', '-c', 'echo served >&7');
+			is(ask($once->{port}, '', '127.0.0.1'), "served\n", "$error: it goes on waiting");
+		}
 		for my $letter ('-r', '-R') {
 			my $trace = temporary("trace$letter");
 			$once = serve('strace', '-f', '-o', $trace, '-e', 'trace=connect', command('tcponce'), '-1Hl0', $letter, '-t', '1', '127.0.0.1', '0', 'true');
