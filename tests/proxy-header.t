@@ -10,6 +10,7 @@ use BearTls;
 use IO::Select;
 use IO::Socket::IP;
 use MIME::Base64;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -222,6 +223,9 @@ subtest 'only where a rule says so' => sub {
 	is($result->{out}, "TCP 192.0.2.7\nrest", 'no socket and no description: a file');
 	$result = run({ env => { PROXYRECV => 1 }, in => 'rubbish' }, command('proxyrecv'), 'true');
 	like($result->{err}, qr/^proxyrecv: error: unknown: step/, '... whose faults are those of unknown');
+	$result = run({ env => { PROXYRECV => 1 }, before => sub { POSIX::dup2(POSIX::open('/', POSIX::O_RDONLY()), 0) } }, command('proxyrecv'), 'true');
+	is($result->{exit}, 111, 'what cannot be read: exit code');
+	like($result->{err}, qr/^proxyrecv: fatal: unable to talk with the peer: Is a directory$/, '... and words');
 	is(run(command('proxyrecv'))->{exit}, 100, 'no prog');
 	is(run(command('proxyrecv'), '-T', '0', 'true')->{exit}, 100, '-T 0');
 	is(run(command('proxyrecv'), '/nowhere')->{exit}, 111, 'a prog that is not there');

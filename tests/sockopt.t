@@ -109,6 +109,9 @@ subtest 'usage' => sub {
 		print join " ", $code, map { unpack "i", getsockopt $s, SOL_SOCKET, $_ } SO_OOBINLINE, SO_KEEPALIVE', command('sockopt'), 'oobinline,keepidle=0,keepalive', 'true');
 	like($result->{err}, qr/^sockopt: fatal: unable to set an option: keepidle: Invalid argument$/, 'a value that the system does not take, in words');
 	is($result->{out}, '111 1 0', '... exit code, and settings before that one are set');
+	my @without_rights = $> ? () : ('setpriv', '--bounding-set', '-net_admin,-net_raw');
+	like(run(@without_rights, 'perl', '-MSocket', '-e', 'socket my $s, AF_INET, SOCK_STREAM, 0 or die; open STDIN, "<&", $s or die; exec @ARGV', command('sockopt'), 'mark=1', 'true')->{err},
+		qr/^sockopt: fatal: unable to set an option: mark: Operation not permitted$/, 'what only root may set');
 	is(run(command('sockopt'), '-b', 'keepalive', '/nowhere')->{exit}, 111, 'a prog that is not there');
 };
 
