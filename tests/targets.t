@@ -48,6 +48,7 @@ subtest 'tcprr' => sub {
 	my $turn = sub { return run({ env => { TCPRR => $file } }, $tcprr, '-RHl0', @_, '--', @show) };
 	is(join(' ', map { $turn->(@targets)->{out} =~ s/\n//r } 1 .. 7), 'one two three one two three one', 'in turn');
 	like(slurp($file), qr/\A0*7\n\z/, 'counted in the file');
+	is((stat $file)[2] & 07777, 0644 & ~umask, '... which is one like others');
 	my @all = map { start({ env => { TCPRR => $file } }, $tcprr, '-RHl0', @targets, '--', @show) } 1 .. 12;
 	$_->wait_for_end(10) for @all;
 	my %count;
