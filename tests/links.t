@@ -178,9 +178,11 @@ subtest 'ptyrun and somebody at the other end' => sub {
 	close $socket;
 
 	my $bytes = join '', map { pack 'C*', map { ($_ * 7 + int rand 256) % 256 } 1 .. 1000 } 1 .. 1000;
-	$socket = $with->('stty raw -echo; echo ready; exec head -c 1000000');
+	$socket = $with->('stty raw -echo; echo ready; while ! test -e "$0"; do sleep 0.05; done; exec head -c 1000000');
 	my $writer = fork // die;
 	if (!$writer) { syswrite $socket, $bytes, 50000, $_ * 50000 or last for 0 .. 19; POSIX::_exit(0) }
+	sleep 0.3;    # until the terminal is full, or nearly so
+	spew(temporary('now'), '');
 	ok(read_all($socket, 20) eq $bytes, 'a megabyte of any bytes both ways');
 	waitpid $writer, 0;
 
