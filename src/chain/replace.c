@@ -1,6 +1,7 @@
 /*
  * A file that takes the place of another in one step, so that whoever opens it sees either the old one or the
- * new one. Whatever goes wrong, the old one stays as it is. For tcprules and tlstrust, which end with it.
+ * new one. Whatever goes wrong, the old one stays as it is. For tcprules and tlstrust, which end with it;
+ * tlscert has its own way of storing files, but for their folder.
  */
 #include <errno.h>
 #include <fcntl.h>
