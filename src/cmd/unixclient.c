@@ -43,7 +43,7 @@ static int connect_to(const char *path, unsigned seconds)
 	connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection < 0)
 		return -1;
-	if (setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &never, sizeof most) == 0 &&
+	if (setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most) == 0 &&
 		connect(connection, (const struct sockaddr *)&address, sizeof address) == 0 &&
 		setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &never, sizeof never) == 0)
 		return connection;
