@@ -161,7 +161,7 @@ sub certificate_variables {
 	my %dn = map { my $which = $_; ($which => [$x509->("-$which", '-nameopt', 'RFC2253')]) } 'subject', 'issuer';
 	my $serial = $x509->('-serial');
 	my %seen = (
-		V_REMAIN => int((seconds_of($x509->('-enddate')) - time) / 86400), CERT_SHA256 => lc $x509->('-fingerprint', '-sha256') =~ s/.*=|://gr,
+		V_REMAIN => days_left(seconds_of($x509->('-enddate'))), CERT_SHA256 => lc $x509->('-fingerprint', '-sha256') =~ s/.*=|://gr,
 		CERT_RFC4523_CEA => '{ serialNumber ' . Math::BigInt->from_hex($serial) . ", issuer rdnSequence:\"$dn{issuer}[0]\" }",
 		M_VERSION => 3, M_SERIAL => $serial, S_DN => $dn{subject}[0], I_DN => $dn{issuer}[0], V_START => $x509->('-startdate'), V_END => $x509->('-enddate'),
 		CERT => openssl('x509', '-in', $path),

@@ -59,10 +59,10 @@ sub components {
 	return %seen;
 }
 
-# Days until a time like "Nov 24 17:18:35 2036 GMT".
-sub days_until {
+# The seconds of a time like "Nov 24 17:18:35 2036 GMT".
+sub seconds_of {
 	my ($month, $day, $hour, $minute, $second, $year) = $_[0] =~ /\A(\w+) +(\d+) (\d+):(\d+):(\d+) (\d+) GMT\z/ or return undef;
-	return int((timegm($second, $minute, $hour, $day, $month{$month}, $year) - time) / 86400);
+	return timegm($second, $minute, $hour, $day, $month{$month}, $year);
 }
 
 my %said;
@@ -79,7 +79,7 @@ sub openssl_says {
 		my $more = $x509->('-noout', '-issuer', '-nameopt', 'RFC2253', '-text');
 		my ($sign, $serial) = $line{serial} =~ /\A(-?)(.*)\z/;
 		my ($ascii) = $more =~ /^issuer=(.*)$/m;
-		my %variables = (M_VERSION => 3, M_SERIAL => $line{serial}, V_START => $line{notBefore}, V_END => $line{notAfter}, V_REMAIN => days_until($line{notAfter}),
+		my %variables = (M_VERSION => 3, M_SERIAL => $line{serial}, V_START => $line{notBefore}, V_END => $line{notAfter},
 			I_DN => escaped($line{issuer}), length $line{subject} ? (S_DN => escaped($line{subject})) : (), CERT => $pem,
 			CERT_SHA256 => lc $line{'sha256 Fingerprint'} =~ s/://gr, components('S_DN', $subject), components('I_DN', $issuer),
 			CERT_RFC4523_CEA => "{ serialNumber $sign" . Math::BigInt->from_hex($serial) . ', issuer rdnSequence:"' . $ascii =~ s/"/""/gr . '" }');
@@ -109,6 +109,8 @@ sub expected {
 sub are {
 	my ($seen, $prefix, $case, $where) = @_;
 	my $expected = expected($case);
+	my $left = $seen->{"${prefix}_V_REMAIN"};
+	$expected->{V_REMAIN} = defined $left && $left =~ days_left(seconds_of($expected->{V_END})) ? $left : 'the days until V_END' if $expected->{V_END};
 	my %all = map { s/\A${prefix}_// ? ($_ => 1) : () } map { $_ } keys %$seen;
 	delete @all{ grep { /\A(CERT_CHAIN_\d+|VERIFY)\z/ || ($case->{ours} && !exists $expected->{$_}) } keys %all };
 	my @wrong = grep { ($seen->{"${prefix}_$_"} // 'not set') ne ($expected->{$_} // 'not set') } sort keys %{ { %all, %$expected } };

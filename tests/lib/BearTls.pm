@@ -28,7 +28,7 @@ use Bear;
 use Exporter 'import';
 use POSIX qw(mkfifo);
 
-our @EXPORT = qw(pair sslserver sslclient s_client s_server http connection openssl versions newest suite io_program cannot);
+our @EXPORT = qw(pair sslserver sslclient s_client s_server http connection openssl versions newest suite io_program cannot days_left);
 
 my $engine = engine();
 delete $ENV{$_} for grep { /^(TLS_|SSL|TCP|UCSPI|PROTO$|CERTFILE|CERTCHAINFILE|KEYFILE|CAFILE|CADIR|CCA|VERIFYDEPTH|CIPHERS|DHFILE|CRL)/ } keys %ENV;
@@ -39,6 +39,13 @@ my %speaks = (bearssl => ['TLSv1.2'], openssl => ['TLSv1.2', 'TLSv1.3']);
 sub versions   { return @{ $speaks{$engine} or die "TLS_ENGINE=$engine: there is no such engine\n" } }
 sub newest     { return (versions())[-1] }
 sub io_program { my ($name) = @_; return $engine eq 'bearssl' || $name !~ /-io\z/ ? $name : "$name-$engine" }
+
+# What a program may have said within these minutes of the whole days until a time.
+sub days_left {
+	my ($until) = @_;
+	my $days = join '|', map { int(($until - time + $_) / 86400) } -120, 0, 120;
+	return qr/\A(?:$days)\z/;
+}
 
 sub suite {
 	my ($version, $kind) = @_;
