@@ -167,6 +167,25 @@ subtest 'keys that are refused' => sub {
 		my $key = form('server-p256', 'pkcs8 -topk8', @how, @encrypt);
 		refused($name, check({ %good, KEYFILE => $key }), 'tlsd-io', "unable to read key from $key: $words");
 	}
+
+	my $ssh = temporary('ssh.key');
+	for my $word ('', $secret) {
+		unlink $ssh, "$ssh.pub";
+		run('ssh-keygen', '-q', '-t', 'ecdsa', '-N', $word, '-f', $ssh);
+		refused("OpenSSH's own format, password '$word'", check({ %good, KEYFILE => $ssh }), 'tlsd-io',
+			"unable to read key from $ssh: a key in OpenSSH's own format: convert it with ssh-keygen -p -m PEM -f key");
+	}
+	for my $form (['PKCS#8', 'pkcs8 -topk8', '-nocrypt'], ['SEC1', 'ec'], ['encrypted PKCS#8', 'pkcs8 -topk8', @encrypt]) {
+		my ($name, $how, @how) = @$form;
+		my $der = slurp(form('server-p256', $how, @how, '-outform', 'DER'));
+		my $key = spew(temporary('der.key'), "$der\n");
+		refused("$name in DER and a newline", check({ %good, KEYFILE => $key }), 'tlsd-io', "unable to read key from $key: something behind the key, which is in DER");
+		next if length $der < 130;    # no more than text would say
+		spew($key, substr $der, 0, -1);
+		refused("$name in DER without its end", check({ %good, KEYFILE => $key }), 'tlsd-io', "unable to read key from $key: DER that is cut off");
+	}
+	my $text = spew(temporary('text.key'), "0815 is no key, and here are many more bytes to say so\n");
+	refused('text', check({ %good, KEYFILE => $text }), 'tlsd-io', "unable to read key from $text: no private key in it");
 };
 
 # ---- -3 ----

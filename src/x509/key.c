@@ -234,6 +234,8 @@ static const char *pem_key(unsigned char *text, const struct pem_block *block,
 	struct bytes content = block->content;
 	if (pem_is(block, "ENCRYPTED PRIVATE KEY"))
 		return encrypted_key(text, content, password, key);
+	if (pem_is(block, "OPENSSH PRIVATE KEY"))
+		return "a key in OpenSSH's own format: convert it with ssh-keygen -p -m PEM -f key";
 	if (block->encrypted) {
 		const char *bad = encrypted_open_pem(text, block, password, &content);
 		if (bad != NULL)
@@ -250,12 +252,33 @@ static const char *pem_key(unsigned char *text, const struct pem_block *block,
 
 static const char none[] = "no private key in it";
 
+/* Whether the contents of a SEQUENCE begin like a key, encrypted or not, see der_key. */
+static bool begins_like_key(struct bytes content)
+{
+	struct bytes part;
+	uint64_t version;
+	if (der_take(&content, DER_SEQUENCE, &part))
+		return der_take(&content, DER_OCTET_STRING, &part) && content.n == 0;
+	return der_take_uint(&content, &version) && version <= 1;
+}
+
+/* What is to be said of a file without a PEM block: it may hold a key in DER that has another length. */
+static const char *almost_der(struct bytes in)
+{
+	const bool cut_off = in.n > 2 && in.at[0] == DER_SEQUENCE && (in.at[1] == 0x81 || in.at[1] == 0x82);
+	struct bytes content;
+	if (der_take(&in, DER_SEQUENCE, &content))
+		return begins_like_key(content) ? "something behind the key, which is in DER" : none;
+	return cut_off ? "DER that is cut off" : none; /* no text has such a length */
+}
+
 /* NULL, or the words of the refusal; none is said where there is no further key. */
 static const char *find_key(unsigned char *text, size_t n, size_t *offset,
 	const struct x509_password *password, struct x509_private_key *key, struct x509_problem *problem)
 {
 	struct bytes in = { text, n }, content;
-	if (*offset == 0 && der_take(&in, DER_SEQUENCE, &content) && in.n == 0) {
+	const bool first = *offset == 0;
+	if (first && der_take(&in, DER_SEQUENCE, &content) && in.n == 0) {
 		*offset = n;
 		return der_key(text, n, password, key);
 	}
@@ -264,7 +287,9 @@ static const char *find_key(unsigned char *text, size_t n, size_t *offset,
 	while ((found = pem_next(text, n, offset, &block, problem)) > 0)
 		if (is_private_key(&block))
 			return pem_key(text, &block, password, key);
-	return found < 0 ? problem->reason : none;
+	if (found < 0)
+		return problem->reason;
+	return first ? almost_der((struct bytes){ text, n }) : none;
 }
 
 int x509_next_private_key(unsigned char *text, size_t n, size_t *offset, const struct x509_password *password,
