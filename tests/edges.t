@@ -443,6 +443,47 @@ subtest 'no key in memory while prog is waited for' => sub {
 	}
 };
 
+# A number as a library may have it in memory: bytes in both orders, and words of so many bits, the lowest first.
+sub forms_of {
+	my ($digits) = @_;
+	my $bytes = pack('H*', $digits) =~ s/^\0+//r;
+	my $bits = reverse unpack 'B*', $bytes;
+	my %form = (bytes => $bytes, 'bytes from behind' => scalar reverse $bytes);
+	for my $words ([15, 2], [31, 4], [62, 8]) {
+		my ($width, $room) = @$words;
+		$form{"words of $width bits"} = join '', map { pack 'b*', $_ . '0' x (8 * $room - length) } $bits =~ /(.{1,$width})/g;
+	}
+	return %form;
+}
+
+# Libraries compute with copies of their own, in their own form.
+subtest 'no key in memory behind the handshake' => sub {
+	plan skip_all => 'not root, or no /proc/PID/mem' if $> || !-e "/proc/$$/mem";
+	plan skip_all => 'too much address space' if $ENV{SANITIZED};
+	for my $case (['server-rsa', 'prime1', 'prime2', 'exponent1', 'exponent2', 'privateExponent'], ['server-p256', 'priv'], ['server-p384', 'priv']) {
+		my ($pair, @numbers) = @$case;
+		my $text = openssl('pkey', '-in', file("$pair.key"), '-noout', '-text');
+		my %wanted;
+		for my $number (@numbers) {
+			my ($digits) = $text =~ /^$number:\s*((?:[0-9a-f]{2}[:\s]*)+)/m or die "no $number in $pair.key";
+			my %form = forms_of($digits =~ s/[:\s]//gr);
+			for (keys %form) {
+				$wanted{"$number, its begin, in $_"} = substr $form{$_}, 0, 16;
+				$wanted{"$number, its middle, in $_"} = substr $form{$_}, length($form{$_}) / 16 * 8 & ~7, 16;
+			}
+		}
+		for my $version (versions()) {
+			my $server = sslserver({ pair => $pair, env => { TLS_MAXVERSION => $version } }, ['-RH'], 'sh', '-c', 'echo here; exec sleep 20');
+			my $client = start('openssl', 's_client', '-quiet', '-connect', "127.0.0.1:$server->{port}");
+			ok(wait_until(sub { slurp($client->{out}) =~ /here/ }, 10), "$pair, $version: prog has begun") or diag($server->log);
+			my $io = $server->wait_for_log(qr/^sslserver: ok (\d+) /m);
+			is(found_in_memory($io, %wanted), '', 'and nothing of the key is left');
+			$client->stop;
+			$server->stop;
+		}
+	}
+};
+
 # Voluntary context switches: how often a process went to sleep.
 sub wake_ups { return slurp("/proc/$_[0]/status") =~ /^voluntary_ctxt_switches:\s*(\d+)/m ? $1 : undef }
 

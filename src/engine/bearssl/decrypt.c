@@ -5,18 +5,7 @@
 #include <string.h>
 #include "engine/bearssl/private.h"
 
-enum { HASH_MAX = 64, STACK_BURNT = 2048 };
-
-/*
- * HMAC's setup leaves the password, merely XORed with a constant, on the stack that its calls have used. This
- * is called from where they were.
- */
-static __attribute__((noinline)) void burn_stack(void)
-{
-	unsigned char used[STACK_BURNT];
-
-	x509_wipe(used, sizeof used);
-}
+enum { HASH_MAX = 64 };
 
 static bool md5(struct bytes text, unsigned char out[16])
 {
@@ -93,7 +82,7 @@ static bool pbkdf2(enum x509_prf prf, struct bytes password, struct bytes salt, 
 	}
 	x509_wipe(&key, sizeof key);
 	x509_wipe(block, sizeof block);
-	burn_stack();
+	burn_stack(); /* HMAC's setup has the password there, merely XORed with a constant */
 	return true;
 }
 
@@ -107,6 +96,7 @@ static bool cbc_aes(const unsigned char *key, size_t key_n, unsigned char *iv, u
 	class->init(&schedule.vtable, key, key_n);
 	class->run(&schedule.vtable, iv, text, n);
 	x509_wipe(&schedule, sizeof schedule);
+	burn_stack();
 	return true;
 }
 
@@ -117,6 +107,7 @@ static bool cbc_des(const unsigned char *key, unsigned char *iv, unsigned char *
 	br_des_ct_cbcdec_init(&schedule, key, 24);
 	br_des_ct_cbcdec_run(&schedule, iv, text, n);
 	x509_wipe(&schedule, sizeof schedule);
+	burn_stack();
 	return true;
 }
 

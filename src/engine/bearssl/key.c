@@ -90,9 +90,10 @@ static size_t sign_rsa(const struct x509_private_key *key, const unsigned char *
 	const unsigned char *hash, size_t n, unsigned char *out, size_t room)
 {
 	br_rsa_private_key rsa = rsa_key(key);
-	if (room < key->n.n || !br_rsa_pkcs1_sign_get_default()(oid, hash, n, &rsa, out))
-		return 0;
-	return key->n.n;
+	bool good = room >= key->n.n && br_rsa_pkcs1_sign_get_default()(oid, hash, n, &rsa, out);
+
+	burn_stack();
+	return good ? key->n.n : 0;
 }
 
 static size_t sign_ec(const struct x509_private_key *key, const br_hash_class *class,
@@ -100,9 +101,13 @@ static size_t sign_ec(const struct x509_private_key *key, const br_hash_class *c
 {
 	enum { SIGNATURE_MAX = 144 }; /* two 66-byte numbers in DER */
 	br_ec_private_key ec = { .curve = (int)key->curve, .x = plain(key->x), .xlen = key->x.n };
+	size_t n;
+
 	if (room < SIGNATURE_MAX)
 		return 0;
-	return br_ecdsa_sign_asn1_get_default()(br_ec_get_default(), class, hash, &ec, out);
+	n = br_ecdsa_sign_asn1_get_default()(br_ec_get_default(), class, hash, &ec, out);
+	burn_stack();
+	return n;
 }
 
 size_t engine_key_sign(
@@ -128,11 +133,14 @@ size_t engine_key_sign(
 uint32_t engine_key_decrypt(const struct x509_private_key *key, unsigned char *bytes, size_t n)
 {
 	br_rsa_private_key rsa;
+	uint32_t good;
 
 	if (key->kind != X509_KEY_RSA)
 		return 0;
 	rsa = rsa_key(key);
-	return br_rsa_ssl_decrypt(br_rsa_private_get_default(), &rsa, bytes, n);
+	good = br_rsa_ssl_decrypt(br_rsa_private_get_default(), &rsa, bytes, n);
+	burn_stack();
+	return good;
 }
 
 static unsigned hash_number(enum x509_signature kind)
@@ -194,10 +202,10 @@ static bool point_fits(const struct x509_private_key *key, const struct x509_pub
 	br_ec_private_key ec = { .curve = (int)key->curve, .x = plain(key->x), .xlen = key->x.n };
 	unsigned char point[BR_EC_KBUF_PUB_MAX_SIZE];
 	br_ec_public_key computed;
+	bool good = br_ec_compute_pub(br_ec_get_default(), &computed, point, &ec);
 
-	if (!br_ec_compute_pub(br_ec_get_default(), &computed, point, &ec))
-		return false;
-	return bytes_equal((struct bytes){ computed.q, computed.qlen }, public_key->point);
+	burn_stack();
+	return good && bytes_equal((struct bytes){ computed.q, computed.qlen }, public_key->point);
 }
 
 /* A signature made with the key must be one that the certificate's number verifies: finds damaged key files

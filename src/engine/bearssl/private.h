@@ -108,6 +108,9 @@ bool suites_choose(const struct engine_setup *, const br_ssl_server_context *, c
  */
 bool key_in_library_form(const struct x509_public_key *key, br_x509_pkey *out);
 
+/* burn.c: overwrites what the library, called just before, has left on the stack. */
+void burn_stack(void);
+
 /* failures.c: what an error number of the library means. */
 void failure_describe(int code, struct engine_failure *);
 
