@@ -108,6 +108,23 @@ subtest 'HelloRetryRequest' => sub {
 	}
 };
 
+# A client could have one name decide on certificate and environment, and go on with another.
+subtest 'a second ClientHello that is another one' => sub {
+	return if cannot('bearssl', 'TLS 1.3: BearSSL ends with TLS 1.2');
+	for my $word (qw(nothing name no-name protocols no-protocols suites signatures groups)) {
+		my $result = meet({ side => 'server', peer => 'openssl', version => 'TLSv1.3', peer_env => { PEER_TWIST => "hello $word" }, env => { TLS_ALPN => 'foo,h2' },
+			prog => ['sh', '-c', 'echo "started for $SSL_TLS_SNI_SERVERNAME, $SSL_ALPN" >&2'], steps => ['readall'] });
+		if ($word eq 'nothing') {
+			like($result->{log}, qr/^started for localhost, h2$/m, 'the same is served') or diag($result->{peer});
+			next;
+		}
+		like($result->{peer}, qr/^handshake failed (?:alert 47|(?:\w+ )?alert illegal parameter)$/m, "$word: alert illegal_parameter") or diag($result->{peer});
+		unlike($result->{log}, qr/started/, 'the program never starts');
+		like($result->{log}, qr/: second ClientHello is not like the first$/m, 'in words') or diag($result->{log});
+		is($result->{exit}, 98, 'exit 98');
+	}
+};
+
 subtest 'KeyUpdate' => sub {
 	return if cannot('bearssl', 'TLS 1.3: BearSSL ends with TLS 1.2');
 	my @some = map { ('send', 100_000, 'rekey') } 1 .. 5;

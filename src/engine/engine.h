@@ -95,6 +95,9 @@ struct engine_calls {
 	 * the caller goes on with random bytes, and must not let it be seen.
 	 */
 	uint32_t (*decrypt)(void *context, const struct engine_pair *pair, unsigned char *bytes, size_t n);
+	/* Servers: the second ClientHello, where the client was asked for one (RFC 8446 4.1.4), without the header
+	 * of its message, before it is acted upon. NULL, or why it is refused, with illegal_parameter. */
+	const char *(*hello_again)(void *context, struct bytes message);
 	/* Judges the peer's chain as presented (DER, 1..X509_CHAIN_MAX certificates), which stays until wipe().
 	 */
 	void (*judge)(void *context, const struct bytes *chain, size_t n, struct x509_verdict *verdict);

@@ -108,6 +108,11 @@ static uint32_t decrypt(void *context, const struct engine_pair *pair, unsigned 
 	return engine_key_decrypt(pair->holder, bytes, n);
 }
 
+static const char *hello_again(void *context, struct bytes message)
+{
+	return hello_differs(((const struct relay_configuration *)context)->hello, message);
+}
+
 void relay_judge(
 	struct relay_configuration *c, const struct bytes *chain, size_t n, struct x509_verdict *verdict)
 {
@@ -137,5 +142,10 @@ void relay_engine_setup(struct relay_configuration *c, bool client, struct engin
 		.asking = c->asking,
 		.ca_names = c->ca_names,
 		.n_ca_names = c->n_ca_names,
-		.calls = { .context = c, .pair = pair_of, .sign = sign, .decrypt = decrypt, .judge = judge } };
+		.calls = { .context = c,
+			.pair = pair_of,
+			.sign = sign,
+			.decrypt = decrypt,
+			.hello_again = hello_again,
+			.judge = judge } };
 }

@@ -13,7 +13,17 @@ enum {
 	CLIENT_HELLO = 1,
 	RECORD_PLAIN_MAX = 16384
 };
-enum { EXTENSION_SERVER_NAME = 0, EXTENSION_ALPN = 16, EXTENSION_SUPPORTED_VERSIONS = 43 };
+enum {
+	EXTENSION_SERVER_NAME = 0,
+	EXTENSION_ALPN = 16,
+	EXTENSION_PADDING = 21,
+	EXTENSION_PRE_SHARED_KEY = 41,
+	EXTENSION_EARLY_DATA = 42,
+	EXTENSION_SUPPORTED_VERSIONS = 43,
+	EXTENSION_COOKIE = 44,
+	EXTENSION_KEY_SHARE = 51,
+	EXTENSION_ENCRYPTED_HELLO = 0xfe0d
+};
 
 static enum hello_result refuse(struct hello *hello, int alert, const char *words)
 {
@@ -271,4 +281,83 @@ enum hello_result hello_read(
 		result = examine(reader, hello);
 	}
 	return result;
+}
+
+/* ---- a second ClientHello ---- */
+
+enum { COMPARED_MAX = 256 }; /* extensions: more than there are, so that looking for each of them is quick */
+
+struct compared {
+	struct bytes head; /* all before the extensions */
+	struct {
+		unsigned type;
+		struct bytes content;
+	} extensions[COMPARED_MAX];
+	size_t n;
+};
+
+/* What RFC 8446 4.1.2 lets a client change, and what encryption makes of the rest (RFC 9849 6.1.5). */
+static bool may_change(unsigned type)
+{
+	return type == EXTENSION_PADDING || type == EXTENSION_PRE_SHARED_KEY || type == EXTENSION_EARLY_DATA ||
+		   type == EXTENSION_COOKIE || type == EXTENSION_KEY_SHARE || type == EXTENSION_ENCRYPTED_HELLO;
+}
+
+static bool take_apart(struct bytes message, struct compared *out)
+{
+	struct bytes all = { NULL, 0 }, part, content, whole = message;
+	unsigned type;
+
+	out->n = 0;
+	if (!take(&message, 2 + 32, &part) || !take_vector(&message, 1, &part) ||
+		!take_vector(&message, 2, &part) || !take_vector(&message, 1, &part))
+		return false;
+	out->head = (struct bytes){ whole.at, whole.n - message.n };
+	if (message.n && (!take_vector(&message, 2, &all) || message.n))
+		return false;
+	while (all.n) {
+		if (!take_number(&all, 2, &type) || !take_vector(&all, 2, &content) || out->n == COMPARED_MAX)
+			return false;
+		if (may_change(type))
+			continue;
+		out->extensions[out->n].type = type;
+		out->extensions[out->n++].content = content;
+	}
+	return true;
+}
+
+/* Types do not come twice in other, which was read before. */
+static bool has(const struct compared *other, unsigned type, struct bytes content)
+{
+	for (size_t i = 0; i < other->n; i++)
+		if (other->extensions[i].type == type)
+			return bytes_equal(other->extensions[i].content, content);
+	return false;
+}
+
+/* As many in both, none twice, and each of the second's in the first. */
+static bool same(const struct compared *first, const struct compared *second)
+{
+	unsigned char seen[65536 / 8] = { 0 };
+
+	if (first->n != second->n || !bytes_equal(first->head, second->head))
+		return false;
+	for (size_t i = 0; i < second->n; i++) {
+		unsigned type = second->extensions[i].type;
+
+		if (seen[type / 8] >> (type % 8) & 1 || !has(first, type, second->extensions[i].content))
+			return false;
+		seen[type / 8] = (unsigned char)(seen[type / 8] | 1u << (type % 8));
+	}
+	return true;
+}
+
+const char *hello_differs(const struct hello_reader *first, struct bytes second)
+{
+	const struct bytes message = { first->message + 4, first->n - 4 };
+	struct compared one, other;
+
+	return take_apart(message, &one) && take_apart(second, &other) && same(&one, &other)
+			   ? NULL
+			   : "second ClientHello is not like the first";
 }

@@ -32,6 +32,7 @@ static void check_hello(struct loop *l, size_t fresh)
 	switch (hello_read(&l->reader, l->in + l->in_at + l->in_n - fresh, fresh, &l->hello)) {
 	case HELLO_DONE:
 		l->hello_done = true;
+		l->relay->configuration->hello = &l->reader;
 		if (!relay_choose_identity(l->relay->configuration, &l->hello) ||
 			!relay_agree_protocol(l->relay->configuration, &l->hello))
 			loop_fail(l, l->hello.alert, l->hello.words);

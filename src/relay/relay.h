@@ -68,6 +68,7 @@ struct relay_configuration {
 	int names_folder; /* descriptor; -1: none */
 	struct relay_identity from_folder;
 	const struct relay_identity *presented; /* which one the connection uses */
+	const struct hello_reader *hello;       /* servers: the ClientHello that it was chosen by; NULL: none yet */
 
 	const char *alpn[ENGINE_ALPN_MAX]; /* application protocols in the order of preference */
 	size_t n_alpn;
@@ -163,6 +164,12 @@ enum hello_result { HELLO_MORE, HELLO_DONE, HELLO_REFUSED };
 /* Takes the next n bytes of what a client sends first. Zero the reader but for the versions before the first
  * call. Bytes after HELLO_DONE are not looked at. */
 enum hello_result hello_read(struct hello_reader *, const unsigned char *bytes, size_t n, struct hello *);
+
+/*
+ * Why a second ClientHello (RFC 8446 4.1.2), without the header of its message, is refused: it has to say what
+ * the first one said, which the reader holds. NULL: it does.
+ */
+const char *hello_differs(const struct hello_reader *first, struct bytes second);
 
 /* Copies a host name as RFC 6066 3 wants it, in lower case. False if it is anything else; an IPv4 address may
  * look like one. */

@@ -73,6 +73,7 @@ struct openssl {
 
 	const char *alpn; /* application protocol agreed on; NULL: none */
 
+	bool hello_seen; /* servers: the first ClientHello */
 	unsigned strays, late_records, late_handshakes;
 	const char *refused; /* why we end it while the library would go on; NULL: we do not */
 	int refused_alert;

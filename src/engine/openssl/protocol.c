@@ -24,7 +24,7 @@ static bool offered(const unsigned char *list, size_t n, const char *name)
 	return false;
 }
 
-/* The relay has refused a client without a protocol in common, but for a second ClientHello with other ones. */
+/* The relay has refused a client without a protocol in common, and a second ClientHello with other ones. */
 static int choose(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *list,
 	unsigned n, void *context)
 {

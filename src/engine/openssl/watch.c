@@ -7,7 +7,7 @@
 #include "engine/openssl/private.h"
 
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 23 };
-enum { MESSAGE_CERTIFICATE = 11, MESSAGE_FINISHED = 20, MESSAGE_KEY_UPDATE = 24 };
+enum { MESSAGE_CLIENT_HELLO = 1, MESSAGE_CERTIFICATE = 11, MESSAGE_FINISHED = 20, MESSAGE_KEY_UPDATE = 24 };
 
 static void refuse(struct openssl *o, int alert, const char *why)
 {
@@ -49,6 +49,17 @@ static void note_message(struct openssl *o, unsigned type)
 	} else if (type == MESSAGE_KEY_UPDATE) {
 		seal_update(o);
 	}
+}
+
+/* The library has a look at a second ClientHello as if it were the first. */
+static void check_hello(struct openssl *o, struct bytes message)
+{
+	const struct engine_calls *calls = &o->setup->calls;
+	const char *bad = o->hello_seen ? calls->hello_again(calls->context, message) : NULL;
+
+	o->hello_seen = true;
+	if (bad)
+		refuse(o, ALERT_ILLEGAL_PARAMETER, bad);
 }
 
 /* After the handshake only KeyUpdate and NewSessionTicket come (TLS 1.3), or attempts to renegotiate. */
@@ -100,6 +111,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 	if (type == SSL3_RT_HANDSHAKE && n) {
 		if (sent)
 			note_message(o, at[0]);
+		else if (at[0] == MESSAGE_CLIENT_HELLO && n >= 4 && !o->open && !o->setup->client)
+			check_hello(o, (struct bytes){ at + 4, n - 4 });
 		else if (at[0] == MESSAGE_CERTIFICATE && n >= 4 && !o->open)
 			peer_take(o, (struct bytes){ at + 4, n - 4 });
 		else
@@ -140,7 +153,7 @@ static void on_secret(const SSL *ssl, const char *line)
 	const char *last = strrchr(line, ' ');
 	bool client = o->setup->client;
 
-	if (!last)
+	if (!last || o->refused) /* the peer is not to learn of keys that the library makes of what was refused */
 		return;
 	if (!strncmp(line, client ? "CLIENT_HANDSHAKE_TRAFFIC_SECRET " : "SERVER_HANDSHAKE_TRAFFIC_SECRET ", 32))
 		take_hex(last + 1, o->sending.handshake, &o->sending.handshake_n);

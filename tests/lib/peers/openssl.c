@@ -1,7 +1,8 @@
 /*
  * The TLS of peer.c by OpenSSL. With TLS 1.3 records can be made by hand; after the first of them all records
  * are, as the library does not know of it. Twists: ems   no handshake without extended master secret (RFC
- * 7627)
+ * 7627); hello WORD   a client that offers h2 and is asked for a second ClientHello (RFC 8446 4.1.2), which
+ * differs in that word: see second_hello
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -16,11 +17,12 @@
 #include <unistd.h>
 #include "peer.h"
 
-enum { HANDSHAKE = 22, APPLICATION_DATA = 23, FINISHED = 20, KEY_UPDATE = 24, TAG = 16, NONCE = 12 };
+enum { HANDSHAKE = 22, APPLICATION_DATA = 23, SERVER_HELLO = 2, FINISHED = 20, KEY_UPDATE = 24, TAG = 16, NONCE = 12 };
 
 static SSL *ssl;
 static char why[200];
 static int net, by_hand, demands_ems;
+static const char *second_word;
 
 /* Our sending side of TLS 1.3: the secret of the application's traffic, and records sent with its keys. */
 static struct {
@@ -68,11 +70,36 @@ static void on_secret(const SSL *unused, const char *line)
 		sending.secret[sending.n++] = (unsigned char)byte;
 }
 
-static void on_message(int sent, int version, int type, const void *bytes, size_t n, SSL *unused, void *also)
+/* What the second ClientHello says other than the first. The library writes it from what is set when it comes. */
+static void second_hello(SSL *client, const char *word)
+{
+	static const unsigned char other[] = "\2h2\3foo";
+
+	if (!strcmp(word, "name"))
+		SSL_set_tlsext_host_name(client, "other.test");
+	else if (!strcmp(word, "no-name"))
+		SSL_set_tlsext_host_name(client, NULL);
+	else if (!strcmp(word, "protocols"))
+		SSL_set_alpn_protos(client, other, sizeof other - 1);
+	else if (!strcmp(word, "no-protocols"))
+		SSL_set_alpn_protos(client, NULL, 0);
+	else if (!strcmp(word, "suites"))
+		SSL_set_ciphersuites(client, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
+	else if (!strcmp(word, "signatures"))
+		SSL_set1_sigalgs_list(client, "ECDSA+SHA256:RSA+SHA256:rsa_pss_rsae_sha256");
+	else if (!strcmp(word, "groups"))
+		SSL_set1_groups_list(client, "X448:P-256");
+}
+
+static void on_message(int sent, int version, int type, const void *bytes, size_t n, SSL *connection, void *also)
 {
 	const unsigned char *at = bytes;
 
-	(void)version, (void)unused, (void)also;
+	(void)version, (void)also;
+	if (!sent && n && type == HANDSHAKE && at[0] == SERVER_HELLO && second_word) {
+		second_hello(connection, second_word);
+		second_word = NULL;
+	}
 	if (!sent || !n)
 		return;
 	if (type == SSL3_RT_HEADER && at[0] == APPLICATION_DATA)
@@ -117,6 +144,12 @@ void tls_start(int fd, const struct peer_setup *setup)
 	if (!strcmp(setup->twist, "ems")) {
 		demands_ems = 1;
 		SSL_CTX_set_client_hello_cb(ctx, hello_with_ems, NULL);
+	}
+	if (!strncmp(setup->twist, "hello ", 6)) {
+		second_word = setup->twist + 6;
+		if (SSL_CTX_set1_groups_list(ctx, "X448:P-256:P-384") != 1 ||
+			SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\2h2", 3) != 0)
+			abort();
 	}
 	ssl = SSL_new(ctx);
 	if (!ssl || SSL_set_fd(ssl, fd) != 1)
