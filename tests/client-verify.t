@@ -4,9 +4,10 @@
 use strict;
 use warnings;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/lib/peers";
 use Bear;
 use BearTls;
+use Peers;
 use Test::More;
 
 my $root = file('root.pem');
@@ -89,6 +90,21 @@ for my $version (versions()) {
 		}
 	};
 }
+
+# A signature of a kind that was not offered, which the policy leaves out, though it is by the right key.
+subtest 'a signature with SHA-1' => sub {
+	for my $how ('require', 'optional', 'report') {
+		my $result = meet({ side => 'server', peer => 'bearssl', env => { CAFILE => $root, CCAVERIFY => $how, TLS_REPORT => 'full' }, peer_env => { PEER_TWIST => 'sha1', PEER_CERTIFICATE => "$is{right}.pem", PEER_KEY => "$is{right}.key" },
+			prog => ['sh', '-c', 'echo "started $SSL_CLIENT_VERIFY" >&2'], steps => ['readall'] });
+		like($result->{log}, qr/ for pid: \d+: algorithm or curve that was not offered$/m, "$how: in words") or diag($result->{peer});
+		is($result->{exit}, 98, 'exit 98');
+		unlike($result->{log}, qr/started/, 'no program was started');
+	}
+	my $result = meet({ side => 'client', peer => 'bearssl', peer_env => { PEER_TWIST => 'sha1' }, prog => ['sh', '-c', 'echo "started $SSL_PROTOCOL" >&2'], steps => ['readall'] });
+	like($result->{log}, qr/ for pid: \d+: algorithm or curve that was not offered$/m, 'of a server: in words') or diag($result->{peer});
+	is($result->{exit}, 98, 'exit 98');
+	unlike($result->{log}, qr/started/, 'no program was started');
+};
 
 subtest 'the handshake goes on for anybody, and so do the bytes' => sub {
 	my $server = sslserver({ env => { CAFILE => $root, CCAVERIFY => 'report' } }, ['-RH'], 'cat');

@@ -32,6 +32,13 @@ const EVP_MD *key_hash(unsigned scheme)
 	return NULL;
 }
 
+bool key_scheme_offered(unsigned scheme)
+{
+	unsigned kind = scheme & 0xff;
+
+	return is_pss(scheme) || (scheme >> 8 != 8 && key_hash(scheme) && (kind == PKCS1 || kind == ECDSA));
+}
+
 static bool hash_text(const EVP_MD *hash, struct bytes text, unsigned char out[EVP_MAX_MD_SIZE])
 {
 	unsigned n;

@@ -134,6 +134,8 @@ void seal_update(struct openssl *);
 unsigned key_pss_scheme(struct bytes block, size_t modulus_bits);
 /* The hash of a TLS SignatureScheme; NULL for one that is not used here. */
 const EVP_MD *key_hash(unsigned scheme);
+/* True for those of the list in library.c, which peers are told of. */
+bool key_scheme_offered(unsigned scheme);
 int key_curve_nid(unsigned curve);
 
 /* failures.c: what the library's error queue means; empties it. */

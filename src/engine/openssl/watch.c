@@ -7,7 +7,14 @@
 #include "engine/openssl/private.h"
 
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 23 };
-enum { MESSAGE_CLIENT_HELLO = 1, MESSAGE_CERTIFICATE = 11, MESSAGE_FINISHED = 20, MESSAGE_KEY_UPDATE = 24 };
+enum {
+	MESSAGE_CLIENT_HELLO = 1,
+	MESSAGE_CERTIFICATE = 11,
+	MESSAGE_SERVER_KEY_EXCHANGE = 12,
+	MESSAGE_CERTIFICATE_VERIFY = 15,
+	MESSAGE_FINISHED = 20,
+	MESSAGE_KEY_UPDATE = 24
+};
 
 static void refuse(struct openssl *o, int alert, const char *why)
 {
@@ -62,6 +69,20 @@ static void check_hello(struct openssl *o, struct bytes message)
 		refuse(o, ALERT_ILLEGAL_PARAMETER, bad);
 }
 
+/*
+ * The scheme of a signature of TLS 1.2: the library takes SHA-1 from whoever was not offered it. In
+ * ServerKeyExchange it stands behind the kind of curve, the curve, and a point (RFC 8422 5.4).
+ */
+static void check_signature(struct openssl *o, unsigned type, struct bytes message)
+{
+	size_t at = type == MESSAGE_SERVER_KEY_EXCHANGE && message.n > 3 ? 4u + message.at[3] : 0;
+
+	if (SSL_version(o->ssl) == TLS1_3_VERSION || message.n < at + 2)
+		return; /* the library sees to it */
+	if (!key_scheme_offered((unsigned)message.at[at] << 8 | message.at[at + 1]))
+		refuse(o, ALERT_ILLEGAL_PARAMETER, "algorithm or curve that was not offered");
+}
+
 /* After the handshake only KeyUpdate and NewSessionTicket come (TLS 1.3), or attempts to renegotiate. */
 static void check_late_message(struct openssl *o)
 {
@@ -102,6 +123,23 @@ static void check_record(struct openssl *o, unsigned type, const unsigned char *
 		refuse(o, ALERT_RECORD_OVERFLOW, "record of impossible length");
 }
 
+/* A message of the handshake has come, and is looked at before the library does. */
+static void check_message(struct openssl *o, unsigned type, struct bytes body)
+{
+	switch (type) {
+	case MESSAGE_CLIENT_HELLO:
+		if (!o->setup->client)
+			check_hello(o, body);
+		return;
+	case MESSAGE_CERTIFICATE:
+		peer_take(o, body);
+		return;
+	case MESSAGE_SERVER_KEY_EXCHANGE:
+	case MESSAGE_CERTIFICATE_VERIFY:
+		check_signature(o, type, body);
+	}
+}
+
 static void on_message(int sent, int version, int type, const void *bytes, size_t n, SSL *ssl, void *context)
 {
 	struct openssl *o = context;
@@ -111,12 +149,10 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 	if (type == SSL3_RT_HANDSHAKE && n) {
 		if (sent)
 			note_message(o, at[0]);
-		else if (at[0] == MESSAGE_CLIENT_HELLO && n >= 4 && !o->open && !o->setup->client)
-			check_hello(o, (struct bytes){ at + 4, n - 4 });
-		else if (at[0] == MESSAGE_CERTIFICATE && n >= 4 && !o->open)
-			peer_take(o, (struct bytes){ at + 4, n - 4 });
-		else
+		else if (o->open || n < 4)
 			check_late_message(o);
+		else
+			check_message(o, at[0], (struct bytes){ at + 4, n - 4 });
 	} else if (type == ALERT && n == 2 && sent && at[0] == 2 && !o->mute) {
 		o->alert_sent = true;
 	}

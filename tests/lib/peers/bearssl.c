@@ -1,7 +1,8 @@
 /*
  * The TLS of peer.c by BearSSL, whose records can be made by hand: tls_record protects anything in the
  * engine's turn. Believes any certificate. Twists of the handshake: finished   the Finished message is wrong,
- * in a good record chain=N    (servers) the certificate N times
+ * in a good record chain=N    (servers) the certificate N times; sha1   signs with SHA-1, offered or not (clients
+ * with the EC pair of $PEER_CERTIFICATE and $PEER_KEY)
  */
 #include <bearssl.h>
 #include <errno.h>
@@ -141,6 +142,98 @@ static void read_pem(const char *path, struct text *to)
 	abort_with(path);
 }
 
+/* ---- signatures with SHA-1 ---- */
+
+static br_ec_private_key own_key;
+static br_x509_certificate own_chain[1];
+
+static size_t sign_sha1(unsigned char *data, size_t n, size_t room)
+{
+	if (n != br_sha1_SIZE || room < 80)
+		return 0;
+	return br_ecdsa_i31_sign_asn1(br_ec_get_default(), &br_sha1_vtable, data, &own_key, data);
+}
+
+static int server_choose(const br_ssl_server_policy_class **ctx, const br_ssl_server_context *server,
+	br_ssl_server_choices *choices)
+{
+	(void)ctx, (void)server;
+	*choices = (br_ssl_server_choices){ BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0xff00 + br_sha1_ID, own_chain, 1 };
+	return 1;
+}
+static uint32_t server_key_exchange(const br_ssl_server_policy_class **ctx, unsigned char *data, size_t *n)
+{
+	(void)ctx, (void)data, (void)n;
+	return 0;
+}
+static size_t server_sign(const br_ssl_server_policy_class **ctx, unsigned id, unsigned char *data, size_t n, size_t room)
+{
+	(void)ctx, (void)id;
+	return sign_sha1(data, n, room);
+}
+static const br_ssl_server_policy_class sha1_server = { sizeof(void *), server_choose, server_key_exchange, server_sign };
+static const br_ssl_server_policy_class *server_policy = &sha1_server;
+
+static void client_ignore(const br_ssl_client_certificate_class **ctx)
+{
+	(void)ctx;
+}
+static void client_ignore_length(const br_ssl_client_certificate_class **ctx, size_t n)
+{
+	(void)ctx, (void)n;
+}
+static void client_ignore_bytes(const br_ssl_client_certificate_class **ctx, const unsigned char *bytes, size_t n)
+{
+	(void)ctx, (void)bytes, (void)n;
+}
+static void client_choose(const br_ssl_client_certificate_class **ctx, const br_ssl_client_context *client,
+	uint32_t types, br_ssl_client_certificate *choices)
+{
+	(void)ctx, (void)client, (void)types;
+	*choices = (br_ssl_client_certificate){ BR_AUTH_ECDSA, br_sha1_ID, own_chain, 1 };
+}
+static uint32_t client_key_exchange(const br_ssl_client_certificate_class **ctx, unsigned char *data, size_t *n)
+{
+	(void)ctx, (void)data, (void)n;
+	return 0;
+}
+static size_t client_sign(const br_ssl_client_certificate_class **ctx, int hash, size_t n, unsigned char *data, size_t room)
+{
+	(void)ctx, (void)hash;
+	return sign_sha1(data, n, room);
+}
+static const br_ssl_client_certificate_class sha1_client = { sizeof(void *), client_ignore, client_ignore_length,
+	client_ignore_bytes, client_ignore, client_ignore, client_choose, client_key_exchange, client_sign };
+static const br_ssl_client_certificate_class *client_certificate = &sha1_client;
+
+static void own_pair(const char *certificate_path, const char *key_path)
+{
+	static struct text certificate, key_text;
+	static br_skey_decoder_context key;
+
+	read_pem(certificate_path, &certificate);
+	read_pem(key_path, &key_text);
+	br_skey_decoder_init(&key);
+	br_skey_decoder_push(&key, key_text.bytes, key_text.n);
+	if (!br_skey_decoder_get_ec(&key))
+		abort_with("needs an EC key");
+	own_key = *br_skey_decoder_get_ec(&key);
+	own_chain[0] = (br_x509_certificate){ certificate.bytes, certificate.n };
+}
+
+static void sign_with_sha1(const struct peer_setup *setup)
+{
+	const char *certificate = getenv("PEER_CERTIFICATE"), *key = getenv("PEER_KEY");
+
+	if (!setup->server && (!certificate || !key))
+		abort_with("needs PEER_CERTIFICATE and PEER_KEY");
+	own_pair(setup->server ? setup->certificate : certificate, setup->server ? setup->key : key);
+	if (setup->server)
+		br_ssl_server_set_policy(&tls.server, &server_policy);
+	else
+		br_ssl_client_set_client_certificate(&tls.client, &client_certificate);
+}
+
 static void start_server(const struct peer_setup *setup)
 {
 	static struct text certificate, key_text;
@@ -179,6 +272,8 @@ void tls_start(int fd, const struct peer_setup *setup)
 	br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
 	br_ssl_engine_set_suites(e, suites, sizeof suites / sizeof suites[0]);
 	br_ssl_engine_set_x509(e, &believer.vtable);
+	if (!strcmp(setup->twist, "sha1"))
+		sign_with_sha1(setup);
 	twist_finished = !strcmp(setup->twist, "finished");
 	if (twist_finished)
 		br_ssl_engine_set_gcm(e, &br_sslrec_in_gcm_vtable, &gcm_twisted);
