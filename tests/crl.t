@@ -282,6 +282,44 @@ subtest 'damaged trust stores' => sub {
 	is($result->{err}, "tlsverify: fatal: no revocation list in $none\n", 'in words');
 };
 
+# What a reader of a store takes of one name is bounded, and the list that counts may be any.
+subtest 'many of one name' => sub {
+	my $der = sub { my ($path, $what) = @_; return openssl($what || 'crl', '-in', $path, '-outform', 'DER') };
+	my $old = $der->(crl('older', from => -2));
+	my $new = $der->(crl('newer', from => -1, revoked => [0x1002, 'superseded']));
+	# Others, as far as anybody sees who does not check the signature, which is at the end.
+	my $like = sub { my ($bytes, $number) = @_; substr($bytes, -4) = pack 'N', $number; return $bytes };
+	my $file = sub { my ($n) = @_; return spew(temporary('several.crl'), $der->($top) . join('', map { $like->($old, $_) } 2 .. $n) . $new) };
+	my ($store, $compiled) = compile($file->(1000));
+	is($compiled->{exit}, 0, 'a thousand lists of one issuer') or diag($compiled->{err});
+	like(verify('gone', CRLFILE => $store)->{out}, qr/^refused: certificate was revoked: superseded$/m, 'of which the last counts');
+	my ($none, $refused) = compile($file->(1001));
+	is($refused->{exit}, 96, 'one more: exit 96');
+	is($refused->{err}, "tlstrust: fatal: unable to make $none: more than 1000 revocation lists of one issuer: leave out the old ones\n", 'in words');
+	ok(!-e $none && !-e "$none.tmp", 'and nothing is left');
+	my $own = $der->($root, 'x509');
+	my $folder = temporary('anchors');
+	mkdir $folder;
+	spew("$folder/$_", $like->($own, $_)) for 1 .. 1000;
+	is((compile($folder))[1]{exit}, 0, 'a thousand certificates of one name');
+	spew("$folder/0", $own);
+	($none, $refused) = compile($folder);
+	is($refused->{err}, "tlstrust: fatal: unable to make $none: more than 1000 certificates of one name\n", 'one more: in words');
+
+	# A store that somebody else has made.
+	my ($records, @all) = run('cdb', '-d', $store)->{out};
+	while ($records =~ /\G\+(\d+),(\d+):/gc) {
+		push @all, [substr($records, pos $records, $1), substr $records, $1 + 2 + pos $records, $2];
+		pos($records) += $1 + $2 + 3;
+	}
+	my ($list) = grep { $_->[0] =~ /^l.{8}\z/s && $_->[1] =~ /^\x05\0\0\0/ } @all;
+	ok($list, 'a list of it') or return;
+	splice @all, 2, 0, [$list->[0], pack('V', 5000) . substr $list->[1], 4];
+	my $text = spew(temporary('records'), join('', map { '+' . length($_->[0]) . ',' . length($_->[1]) . ":$_->[0]->$_->[1]\n" } @all) . "\n");
+	is(run('cdb', '-c', temporary('more.cdb'), $text)->{exit}, 0, 'and one more');
+	is(verify('gone', CRLFILE => temporary('more.cdb'))->{out}, "refused: unable to read the trust store\nalert: internal_error\n", 'is not believed');
+};
+
 subtest '100000 entries' => sub {
 	my $path = temporary('large.crl');
 	my $many = crl('many', revoked => [(map { (0x100000 + 7 * $_, 'superseded') } 1 .. 100_000), 0x1002, 'keyCompromise']);

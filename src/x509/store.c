@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -124,17 +125,16 @@ bool x509_store_find(const struct x509_store *store, struct bytes subject, struc
 		return true;
 	make_key(CERTIFICATE, subject, key);
 	cdb_findstart(&state);
-	for (size_t n = 0; n < X509_STORE_FOUND_MAX; n++) {
+	for (size_t n = 0;; n++) {
 		int more = cdb_findnext(&store->file, &found, key, sizeof key, &state);
 
-		if (more < 0)
+		if (more < 0 || (more > 0 && n == X509_STORE_FOUND_MAX))
 			return *problem = (struct x509_problem){ .reason = "trust store is damaged" }, false;
 		if (more == 0)
 			return true;
 		if (!take(list, &found, problem))
 			return false;
 	}
-	return true;
 }
 
 bool x509_store_all(
@@ -227,10 +227,8 @@ bool x509_store_find_crls(const struct x509_store *store, struct bytes issuer, s
 		return true;
 	make_key(LIST, issuer, key);
 	cdb_findstart(&state);
-	for (size_t n = 0;
-		 n < X509_STORE_FOUND_MAX && (more = cdb_findnext(&store->file, &found, key, sizeof key, &state)) > 0;
-		 n++) {
-		if (!take_list(store, &found, &crl)) {
+	for (size_t n = 0; (more = cdb_findnext(&store->file, &found, key, sizeof key, &state)) > 0; n++) {
+		if (n == X509_STORE_FOUND_MAX || !take_list(store, &found, &crl)) {
 			more = -1;
 			break;
 		}
@@ -342,6 +340,40 @@ static bool write_certificates(struct writing *w, const struct x509_list *list)
 	return true;
 }
 
+static int by_sum(const void *a, const void *b)
+{
+	return memcmp(a, b, KEY_BYTES);
+}
+
+/* Whether more keys of the list, which is sorted here, are alike than a reader takes. */
+static bool too_many_alike(char (*keys)[KEY_BYTES], size_t n)
+{
+	qsort(keys, n, sizeof *keys, by_sum);
+	for (size_t i = X509_STORE_FOUND_MAX; i < n; i++)
+		if (!memcmp(keys[i], keys[i - X509_STORE_FOUND_MAX], KEY_BYTES))
+			return true;
+	return false;
+}
+
+static bool names_fit(const struct x509_list *list, const struct x509_crls *crls, struct x509_problem *problem)
+{
+	char(*keys)[KEY_BYTES] = malloc((list->n + crls->n + 1) * sizeof *keys);
+
+	if (!keys)
+		return *problem = (struct x509_problem){ strerror(ENOMEM), ENOMEM }, false;
+	*problem = (struct x509_problem){ .reason = NULL };
+	for (size_t i = 0; i < list->n; i++)
+		make_key(CERTIFICATE, list->certificates[i].subject, keys[i]);
+	if (too_many_alike(keys, list->n))
+		problem->reason = "more than 1000 certificates of one name";
+	for (size_t i = 0; i < crls->n; i++)
+		make_key(LIST, crls->crls[i].issuer, keys[i]);
+	if (too_many_alike(keys, crls->n))
+		problem->reason = "more than 1000 revocation lists of one issuer: leave out the old ones";
+	free(keys);
+	return !problem->reason;
+}
+
 static bool failed(struct x509_problem *problem)
 {
 	*problem = (struct x509_problem){ strerror(errno), errno };
@@ -354,6 +386,8 @@ bool x509_store_write(const struct x509_list *list, const struct x509_crls *crls
 	struct writing w = { .maker = CDBMAKER_ZERO };
 	char count[4];
 
+	if (!names_fit(list, crls, problem))
+		return false;
 	put(count, crls->n, 4);
 	if (!cdbmake_start(&w.maker, fd) ||
 		!cdbmake_add(&w.maker, mark_key, sizeof mark_key - 1, mark, sizeof mark - 1) ||

@@ -8,7 +8,9 @@
 #include <skalibs/cdb.h>
 #include "x509.h"
 
-enum { X509_STORE_FOUND_MAX = 1000 }; /* certificates with one subject that are taken */
+/* Certificates with one subject, and revocation lists of one issuer: a store with more is not made, and not
+ * believed, as the one that counts may be any of them. */
+enum { X509_STORE_FOUND_MAX = 1000 };
 
 struct x509_store {
 	bool open;
@@ -41,7 +43,8 @@ int x509_store_entry(const struct x509_store *store, uint32_t n, struct bytes se
 /* The hash that a signature of this kind is made of; its length, 0 if it cannot be had. */
 typedef size_t x509_store_hash(enum x509_signature kind, struct bytes text, unsigned char out[64]);
 
-/* Writes a store to an empty file. False with *problem: errnum 0 where a revocation list is wrong. */
+/* Writes a store to an empty file. False with *problem: errnum 0 where a revocation list is wrong, or too many
+ * have one name. */
 bool x509_store_write(const struct x509_list *list, const struct x509_crls *crls, x509_store_hash *hash, int fd,
 	struct x509_problem *problem);
 
