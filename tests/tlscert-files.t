@@ -92,17 +92,42 @@ SKIP: {
 		}
 		like($calls, qr/RLIMIT_CORE, \{rlim_cur=0, rlim_max=0\}/, 'no core dumps');
 		like($calls, qr/prctl\(PR_SET_DUMPABLE, SUID_DUMP_DISABLE/, 'no look into its memory by others of the same user');
-		my $inject = sub { return { under => ['strace', '-o', $trace, '-e', 'trace=fsync,getrandom,renameat2,link,rename,write,openat', map { ('-e', "inject=$_") } @_] } };
+		my $inject = sub { return { under => ['strace', '-o', $trace, '-e', 'trace=fsync,getrandom,renameat2,link,rename,unlink,write,openat', map { ('-e', "inject=$_") } @_] } };
 		refused('a disk that fails', 111, qr/^tlscert: fatal: unable to write to a\.pem\.\w+: Input\/output error$/m, $inject->('fsync:error=EIO'), qw(a.pem a.test));
 		refused('with the second file', 111, qr/^tlscert: fatal: unable to write to a\.pem\.\w+: Input\/output error$/m, $inject->('fsync:error=EIO:when=2'), qw(-k a.key a.pem a.test));
 		refused('with the folder', 111, qr/^tlscert: fatal: unable to write to the folder of a\.key: Input\/output error$/m, $inject->('fsync:error=EIO:when=3'), qw(-k a.key a.pem a.test));
 		refused('the second name', 111, qr/^tlscert: fatal: unable to create a\.pem: Input\/output error$/m, $inject->('renameat2:error=EIO:when=2'), qw(-k a.key a.pem a.test));
 		refused('no randomness', 111, qr/^tlscert: fatal: unable to \S.*: Function not implemented$/m, $inject->('getrandom:error=ENOSYS'), qw(a.pem a.test));
 		is(mode(made($inject->('renameat2:error=EINVAL'), qw(a.pem a.test)) . '/a.pem'), '600', 'where renameat2 cannot do it, link can');
+		my $result;
+		for my $case (['the second name', 'create a\.pem: Input/output error', 'renameat2:error=EIO:when=2'], ['the folder of the second', 'write to the folder of a\.pem: Input/output error', 'fsync:error=EIO:when=4']) {
+			my ($name, $words, $fault) = @$case;
+			$folder = folder();
+			spew("$folder/$_", "old $_\n") for 'a.key', 'a.pem';
+			$result = tlscert({ in_folder => $folder, %{ $inject->($fault) } }, qw(-f -k a.key a.pem a.test));
+			is($result->{exit}, 111, "-f, $name: exit 111");
+			like($result->{err}, qr/^tlscert: fatal: unable to $words$/m, 'in words');
+			is(inside($folder), 'a.key a.pem', 'nothing is left behind');
+			is(slurp("$folder/a.key") . slurp("$folder/a.pem"), "old a.key\nold a.pem\n", 'and both are the old ones');
+		}
+		$folder = folder();
+		spew("$folder/a.pem", "old\n");
+		$result = tlscert({ in_folder => $folder, %{ $inject->('renameat2:error=EIO:when=2') } }, qw(-f -k a.key a.pem a.test));
+		is(inside($folder) . slurp("$folder/a.pem"), "a.pemold\n", '-f, where there was no key: none is there again') or diag($result->{err});
+		$folder = folder();
+		spew("$folder/$_", "old $_\n") for 'a.key', 'a.pem';
+		$result = tlscert({ in_folder => $folder, %{ $inject->('renameat2:error=EINVAL') } }, qw(-f -k a.key a.pem a.test));
+		is($result->{exit} . ' ' . inside($folder) . ' ' . mode("$folder/a.key"), '0 a.key a.pem 600', '-f, where renameat2 cannot do it, rename can') or diag($result->{err});
+		unlike(slurp("$folder/a.key") . slurp("$folder/a.pem"), qr/old/, 'with new files');
+		spew("$folder/$_", "old $_\n") for 'a.key', 'a.pem';
+		$result = tlscert({ in_folder => $folder, %{ $inject->('unlink:error=EIO:when=1') } }, qw(-f -k a.key a.pem a.test));
+		is($result->{exit}, 111, '-f, what was replaced cannot be removed: exit 111');
+		like($result->{err}, qr/^tlscert: fatal: unable to remove what was replaced, now a\.key\.[0-9a-f]{16}: Input\/output error$/m, 'in words');
+		is(openssl('x509', '-in', "$folder/a.pem", '-noout', '-pubkey'), openssl('pkey', '-in', "$folder/a.key", '-pubout'), 'and both files are the new ones');
 		$folder = folder();
 		spew("$folder/a.pem", "old\n");
 		# It comes in between, after the look at what is there.
-		my $result = tlscert({ in_folder => $folder, %{ $inject->('fsync:signal=TERM') } }, qw(-f a.pem a.test));
+		$result = tlscert({ in_folder => $folder, %{ $inject->('fsync:signal=TERM') } }, qw(-f a.pem a.test));
 		is($result->{signal} || $result->{exit} - 128, 15, 'SIGTERM ends it');
 		is(inside($folder), 'a.pem', 'when nothing is left behind');
 		is(openssl('pkey', '-in', "$folder/a.pem", '-check', '-noout'), "Key is valid\n", 'and the file is whole');

@@ -17,6 +17,7 @@ struct storing {
 	char temporary[PATH_BYTES];
 	bool written; /* temporary is there */
 	bool named;   /* the file has its name, which was nobody's before */
+	bool swapped; /* likewise, and temporary is what had that name before */
 };
 
 static bool fail(struct chain_problem *problem, const char *doing, const char *path, int errnum)
@@ -94,6 +95,35 @@ static int rename_to_new(const char *from, const char *to)
 	return 0;
 }
 
+/* Two files that have their names change them, where the file system can do that. */
+static int exchange(const char *one, const char *other)
+{
+#ifdef RENAME_EXCHANGE
+	return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/* What is replaced is kept until all has its name. */
+static bool replace_file(struct storing *storing)
+{
+	const char *path = storing->file->path;
+
+	if (exchange(storing->temporary, path) == 0) {
+		storing->swapped = true;
+		return true;
+	}
+	if (errno != ENOENT && errno != EINVAL && errno != ENOSYS)
+		return false;
+	storing->named = errno == ENOENT;
+	if (rename(storing->temporary, path) < 0)
+		return storing->named = false;
+	storing->written = false;
+	return true;
+}
+
 static bool name_file(struct storing *storing, bool replace, struct chain_problem *problem)
 {
 	const char *path = storing->file->path, *bad = replace ? certify_refuse_path(path, true) : NULL;
@@ -102,10 +132,12 @@ static bool name_file(struct storing *storing, bool replace, struct chain_proble
 		*problem = (struct chain_problem){ EXIT_SYSTEM, "create", path, bad, 0 };
 		return false;
 	}
-	if ((replace ? rename : rename_to_new)(storing->temporary, path) < 0)
+	if (replace)
+		return replace_file(storing) || fail(problem, "create", path, errno);
+	if (rename_to_new(storing->temporary, path) < 0)
 		return fail(problem, "create", path, errno);
 	storing->written = false;
-	storing->named = !replace;
+	storing->named = true;
 	return true;
 }
 
@@ -121,6 +153,28 @@ static bool store(struct storing *storing, size_t n, bool replace, struct chain_
 		if (!chain_sync_folder(storing[i].file->path))
 			return fail(problem, "write to the folder of", storing[i].file->path, errno);
 	return true;
+}
+
+/* All have their names: from here on what was there before cannot be had back. */
+static bool forget_replaced(struct storing *storing, size_t n, struct chain_problem *problem)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < n; i++)
+		if (storing[i].swapped && unlink(storing[i].temporary) < 0 && good)
+			good = fail(problem, "remove what was replaced, now", storing[i].temporary, errno);
+	return good;
+}
+
+/* Everything as it was. What was replaced and does not get its name back stays under the other one. */
+static void take_back(struct storing *storing)
+{
+	if (storing->swapped && exchange(storing->temporary, storing->file->path) < 0)
+		storing->written = false;
+	if (storing->written)
+		(void)unlink(storing->temporary); /* as well as it goes: another failure is said already */
+	if (storing->named)
+		(void)unlink(storing->file->path);
 }
 
 /* What would end the process waits; a limit on the size of files becomes an error of write. */
@@ -166,12 +220,9 @@ bool certify_store(const struct certify_file *files, size_t n, bool replace, str
 	}
 	hold_signals(&held);
 	done = store(storing, n, replace, problem);
-	for (size_t i = 0; !done && i < n; i++) {
-		if (storing[i].written)
-			(void)unlink(storing[i].temporary);
-		if (storing[i].named)
-			(void)unlink(storing[i].file->path);
-	}
+	for (size_t i = 0; !done && i < n; i++)
+		take_back(&storing[i]);
+	done = done && forget_replaced(storing, n, problem);
 	release_signals(&held);
 	return done;
 }

@@ -111,6 +111,7 @@ bool engine_generate_key(struct engine_new_key *key, unsigned curve, unsigned rs
 		return false;
 	br_hmac_drbg_init(&random, &br_sha256_vtable, seed, sizeof seed);
 	made = curve ? generate_ec(key, curve, &random.vtable) : generate_rsa(key, rsa_bits, &random.vtable);
+	burn_stack();
 	x509_wipe(&random, sizeof random);
 	x509_wipe(seed, sizeof seed);
 	/* A key that cannot be used is never handed out. */
