@@ -119,6 +119,14 @@ SKIP: {
 		$result = tlscert({ in_folder => $folder, %{ $inject->('renameat2:error=EINVAL') } }, qw(-f -k a.key a.pem a.test));
 		is($result->{exit} . ' ' . inside($folder) . ' ' . mode("$folder/a.key"), '0 a.key a.pem 600', '-f, where renameat2 cannot do it, rename can') or diag($result->{err});
 		unlike(slurp("$folder/a.key") . slurp("$folder/a.pem"), qr/old/, 'with new files');
+		# Another run comes between the two steps of one.
+		spew("$folder/$_", "old $_\n") for 'a.key', 'a.pem';
+		my $slow = start({ before => sub { chdir $folder } }, 'strace', '-o', $trace, '-e', 'trace=renameat2', '-e', 'inject=renameat2:delay_exit=1000000:when=1', command('tlscert'), qw(-f -k a.key a.pem slow.test));
+		ok(wait_until(sub { slurp("$folder/a.key") !~ /old/ }, 10), 'two runs at the same time: one has made the first step');
+		$result = tlscert({ in_folder => $folder }, qw(-f -k a.key a.pem other.test));
+		is($result->{exit} . $slow->wait_for_end(10)->{exit}, '00', 'both are done') or diag($result->{err} . $slow->log);
+		is(openssl('x509', '-in', "$folder/a.pem", '-noout', '-pubkey'), openssl('pkey', '-in', "$folder/a.key", '-pubout'), 'and key and certificate belong together');
+
 		spew("$folder/$_", "old $_\n") for 'a.key', 'a.pem';
 		$result = tlscert({ in_folder => $folder, %{ $inject->('unlink:error=EIO:when=1') } }, qw(-f -k a.key a.pem a.test));
 		is($result->{exit}, 111, '-f, what was replaced cannot be removed: exit 111');

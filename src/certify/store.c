@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "certify/certify.h"
 
-enum { FILES_MAX = 2, PATH_BYTES = 4096, TAG_BYTES = 8 };
+enum { FILES_MAX = 2, PATH_BYTES = 4096, TAG_BYTES = 8, LOCK_WAIT_MS = 10000, LOCK_PAUSE_MS = 20 };
 
 struct storing {
 	const struct certify_file *file;
@@ -141,11 +143,43 @@ static bool name_file(struct storing *storing, bool replace, struct chain_proble
 	return true;
 }
 
-static bool store(struct storing *storing, size_t n, bool replace, struct chain_problem *problem)
+static int open_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_BYTES] = ".";
+
+	if (slash) {
+		memcpy(folder, path, (size_t)(slash - path) + 1); /* shorter than the temporary file's */
+		folder[slash - path + 1] = '\0';
+	}
+	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Of two runs at the same time with the same two files, one must not give its name to the first and the other
+ * to the second. Whoever can read the folder can keep us waiting, which therefore ends. */
+static bool lock_folder(const char *path, int *fd, struct chain_problem *problem)
+{
+	const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
+
+	*fd = open_folder(path);
+	for (int tries = LOCK_WAIT_MS / LOCK_PAUSE_MS; *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) < 0; tries--) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break; /* a file system without locks */
+		if (!tries) {
+			return fail(problem, "lock the folder of", path, EWOULDBLOCK);
+		}
+		(void)nanosleep(&pause, NULL); /* a shorter one does as well */
+	}
+	return true;
+}
+
+static bool store(struct storing *storing, size_t n, bool replace, int *locked, struct chain_problem *problem)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!write_temporary(&storing[i], problem))
 			return false;
+	if (n > 1 && replace && !lock_folder(storing[0].file->path, locked, problem))
+		return false;
 	for (size_t i = 0; i < n; i++)
 		if (!name_file(&storing[i], replace, problem))
 			return false;
@@ -204,9 +238,10 @@ static void release_signals(const struct held *held)
 
 bool certify_store(const struct certify_file *files, size_t n, bool replace, struct chain_problem *problem)
 {
-	static struct storing storing[FILES_MAX]; /* what went wrong is told by the names that are in it */
+	static struct storing storing[FILES_MAX]; /* a problem names what is in it */
 	unsigned char tag[TAG_BYTES];
 	struct held held;
+	int locked = -1;
 	bool done;
 
 	if (n > FILES_MAX)
@@ -219,10 +254,12 @@ bool certify_store(const struct certify_file *files, size_t n, bool replace, str
 			return fail(problem, "create", files[i].path, ENAMETOOLONG);
 	}
 	hold_signals(&held);
-	done = store(storing, n, replace, problem);
+	done = store(storing, n, replace, &locked, problem);
 	for (size_t i = 0; !done && i < n; i++)
 		take_back(&storing[i]);
 	done = done && forget_replaced(storing, n, problem);
+	if (locked >= 0)
+		(void)close(locked); /* which unlocks it */
 	release_signals(&held);
 	return done;
 }
