@@ -124,6 +124,11 @@ subtest 'what is no pin' => sub {
 	}
 	my $result = run({ env => pair('server-rsa', TLS_PIN => join ' ', map { sprintf 'cert:%064x', $_ } 1 .. 65) }, command(io_program('tlsd-io')), '-C', '0', '1');
 	is($result->{err}, "tlsd-io: fatal: TLS_PIN: more than 64\n", 'too many');
+	for my $nothing (',', ' ', ', ;') {
+		$result = run({ env => { TLS_PIN => $nothing, TLS_VERIFY => 'none' } }, command(io_program('tlsc-io')), '-C', '0', '1');
+		is($result->{exit}, 96, "'$nothing', which would believe anybody: exit 96");
+		is($result->{err}, "tlsc-io: fatal: TLS_PIN: $nothing: no pin in it\n", 'in words');
+	}
 	$result = run({ env => pair('server-rsa', TLS_PIN => "cert:$hex") }, command(io_program('tlsd-io')), '-C', '0', '1');
 	is($result->{err}, "tlsd-io: fatal: TLS_PIN: clients are not asked for a certificate\n", 'a server that asks nobody');
 	is($result->{exit}, 96, 'exit 96');

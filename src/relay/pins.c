@@ -86,7 +86,7 @@ static bool read_pin(const char *text, size_t n, struct relay_pin *pin)
 bool pins_load(struct relay_configuration *c, struct relay_problem *problem)
 {
 	static const char between[] = ", ;";
-	const char *at = setting("TLS_PIN", "");
+	const char *text = setting("TLS_PIN", ""), *at = text;
 
 	for (at += strspn(at, between); *at; at += strspn(at, between)) {
 		size_t n = strcspn(at, between);
@@ -101,7 +101,8 @@ bool pins_load(struct relay_configuration *c, struct relay_problem *problem)
 		c->n_pins++;
 		at += n;
 	}
-	return true;
+	/* Two empty variables with a comma between them, say: nobody meant anybody. */
+	return !*text || c->n_pins || configuration_refuse(problem, "TLS_PIN: %.200s: no pin in it", text);
 }
 
 /* ---- the peer ---- */
