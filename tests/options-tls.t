@@ -320,4 +320,27 @@ subtest 'engines' => sub {
 	}
 };
 
+# An io program of another make stands beside a copy of ours.
+subtest 'sslserver: a check that cannot be done' => sub {
+	my $folder = temporary('made');
+	mkdir $folder;
+	spew("$folder/sslserver", slurp(command('sslserver')));
+	chmod 0755, "$folder/sslserver";
+	my $io = "$folder/@{[io_program('tlsd-io')]}";
+	for my $case (['killed', "#!/bin/sh\nkill -9 \$\$\n", "check the configuration with $io: it was ended by signal 9"],
+		['without its interpreter', "#!/nonexistent/sh\n", "run $io: No such file or directory"]) {
+		my ($name, $script, $words) = @$case;
+		spew($io, $script);
+		chmod 0755, $io;
+		my $result = run({ env => pair('server-rsa') }, "$folder/sslserver", '-1', '127.0.0.1', '0', 'true');
+		is($result->{exit}, 111, "$name: exit 111");
+		is($result->{err}, "sslserver: fatal: unable to $words\n", 'in words');
+	}
+	return if $>;
+	chmod 0700, $io;
+	my $result = run({ env => pair('server-rsa') }, "$folder/sslserver", '-1', '-u', '65534', '127.0.0.1', '0', 'true');
+	is($result->{exit}, 111, 'not for the uid of -u: exit 111');
+	is($result->{err}, "sslserver: fatal: unable to run $io: Permission denied\n", 'in words');
+};
+
 done_testing;

@@ -298,10 +298,17 @@ void chain_start(const struct chain_link *link, const stralloc *changes, struct 
 
 /* ---- the configuration check ---- */
 
-/* In the child: its exit code is that of the io program, or says that it could not be run. */
+/* What the child could not do, said to its parent over a pipe that closes on exec. */
+struct check_failure {
+	enum { CHECK_BECOME, CHECK_HAND_ON, CHECK_RUN } step;
+	int errnum;
+};
+
+/* In the child: its exit code is that of the io program, unless it says something to said. */
 static _Noreturn void run_check(const struct tls_options *tls, const struct chain_identity *identity,
-	const struct chain_password *password, const char *path, const stralloc *changes)
+	const struct chain_password *password, const char *path, const stralloc *changes, int said)
 {
+	struct check_failure failure = { .step = CHECK_BECOME };
 	struct chain_password own = password ? *password : (struct chain_password){ .text = NULL };
 	struct arguments a = { .n = 0 };
 
@@ -313,17 +320,61 @@ static _Noreturn void run_check(const struct tls_options *tls, const struct chai
 	add(&a, "--");
 	add_number(&a, NULL, 0);
 	add_number(&a, NULL, 1);
-	if (chain_become(identity) && (!password || chain_password_hand_on(&own)))
-		mexec_am(path, a.at, changes->s, changes->len);
-	_exit(CHECK_NOT_RUN);
+	if (chain_become(identity)) {
+		failure.step = CHECK_HAND_ON;
+		if (!password || chain_password_hand_on(&own)) {
+			failure.step = CHECK_RUN;
+			mexec_am(path, a.at, changes->s, changes->len);
+		}
+	}
+	failure.errnum = errno;
+	_exit(write(said, &failure, sizeof failure) == sizeof failure ? CHECK_NOT_RUN : EXIT_SYSTEM);
+}
+
+/* Waits until the child has become the io program, or cannot: then *problem. */
+static void await_run(int said, const char *path, struct chain_problem *problem)
+{
+	static const char *const steps[] = { [CHECK_BECOME] = "use the ids of -u and -g to run",
+		[CHECK_HAND_ON] = "hand on the password to",
+		[CHECK_RUN] = "run" };
+	struct check_failure failure;
+	ssize_t got;
+
+	do
+		got = read(said, &failure, sizeof failure);
+	while (got < 0 && errno == EINTR);
+	if (got == sizeof failure)
+		*problem = (struct chain_problem){ EXIT_SYSTEM, steps[failure.step], path, NULL, failure.errnum };
+}
+
+/* The exit code of the child, once it has ended. */
+static int end_of_check(pid_t pid, const char *path, struct chain_problem *problem)
+{
+	static char words[64];
+	int status;
+	pid_t ended;
+
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (problem->doing) /* it is known why */
+		return problem->exit_code;
+	if (ended >= 0 && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	system_failure(problem, "check the configuration with", path);
+	if (ended >= 0) {
+		(void)snprintf(words, sizeof words, "it was ended by signal %d", WTERMSIG(status));
+		problem->reason = words;
+	}
+	return EXIT_SYSTEM;
 }
 
 int chain_check(enum chain_side side, const struct tls_options *tls, const struct chain_identity *identity,
 	const struct chain_password *password, const stralloc *changes, struct chain_problem *problem)
 {
 	static char path[4200];
-	int status;
-	pid_t pid, ended;
+	int said[2];
+	pid_t pid;
 
 	*problem = (struct chain_problem){ .exit_code = 0 };
 	if (!find_io_program(side, changes, path, sizeof path, problem))
@@ -332,20 +383,18 @@ int chain_check(enum chain_side side, const struct tls_options *tls, const struc
 		system_failure(problem, "reset signals", NULL);
 		return EXIT_SYSTEM;
 	}
+	if (pipe2(said, O_CLOEXEC) < 0) {
+		system_failure(problem, "make a pipe", NULL);
+		return EXIT_SYSTEM;
+	}
 	pid = fork();
 	if (pid == 0)
-		run_check(tls, identity, password, path, changes);
-	do
-		ended = pid < 0 ? pid : waitpid(pid, &status, 0);
-	while (ended < 0 && errno == EINTR);
-	if (ended < 0 || !WIFEXITED(status)) {
-		system_failure(problem, "check the configuration with", path);
-		return EXIT_SYSTEM;
-	}
-	if (WEXITSTATUS(status) == CHECK_NOT_RUN) {
-		*problem = (struct chain_problem){ EXIT_SYSTEM, "check the configuration with", path,
-			"not to be run with the ids of -u and -g", 0 };
-		return EXIT_SYSTEM;
-	}
-	return WEXITSTATUS(status);
+		run_check(tls, identity, password, path, changes, said[1]);
+	if (pid < 0)
+		system_failure(problem, "fork to check the configuration with", path);
+	(void)close(said[1]); /* our copy of the child's end */
+	if (pid > 0)
+		await_run(said[0], path, problem);
+	(void)close(said[0]); /* was only read */
+	return pid < 0 ? EXIT_SYSTEM : end_of_check(pid, path, problem);
 }
