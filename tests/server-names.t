@@ -53,6 +53,20 @@ subtest 'CERTFILE:name and KEYFILE:name' => sub {
 	$server->stop;
 };
 
+# They are looked up in an order of their own.
+subtest 'five hundred names' => sub {
+	my @paths = @is{'a.test', '*.b.test', 'x.b.test', 'd.test'};
+	my @whose = map { /([^\/]*)\z/ ? $1 =~ s/_/*/r : '' } @paths;
+	my @names = (map({ "n$_.test" } 1 .. 498), '*.n7.test', 'N7-.test');
+	my %names = map { ($names[$_] => $paths[$_ % 4]) } 0 .. $#names;
+	my $server = sslserver({ env => { named(%names) } }, [], @show);
+	for my $at (0, 1, 2, 9, 98, 249, 250, 332, 490, 497) { is(presented($server, $names[$at]), $whose[$at % 4], $names[$at]) }
+	is(presented($server, 'x.n7.test'), $whose[498 % 4], 'one label before n7.test');
+	is(presented($server, 'n7-.test'), $whose[499 % 4], 'n7-.test');
+	is(presented($server, $_), 'localhost', "$_: the default") for 'n0.test', 'n499.test', 'n7.tes', 'a', 'z', 'n7-';
+	$server->stop;
+};
+
 subtest 'addresses are no names' => sub {
 	my $server = sslserver({ env => { named('a.test' => $is{'a.test'}) } }, [], @show);
 	is(presented($server, '127.0.0.1'), 'localhost', 'IPv4');

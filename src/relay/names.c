@@ -53,66 +53,24 @@ static bool read_pattern(const char *name, size_t n, char out[2 + HELLO_NAME_MAX
 	return label > 0 && !x509_scan_address(out, address);
 }
 
-/* The value of PREFIXname, letter case of the name aside; NULL: there is none. */
-static const char *value_for(const char *prefix, const char *pattern)
-{
-	char folded[2 + HELLO_NAME_MAX + 1];
-	const char *name, *value;
+/* ---- all of one prefix, by name: there may be a thousand, at every connection ---- */
+
+struct variable {
+	char name[2 + HELLO_NAME_MAX + 1]; /* in lower case; "": not a host name */
+	const char *as_typed;              /* where it is in the environment */
 	size_t n;
+	const char *value;
+};
 
-	for (char **variable = environ; *variable; variable++)
-		if ((value = value_behind(*variable, prefix, &name, &n)) != NULL && read_pattern(name, n, folded) &&
-			!strcmp(folded, pattern))
-			return value;
-	return NULL;
-}
-
-static struct relay_identity *find_named(const struct relay_configuration *c, const char *pattern)
-{
-	for (size_t i = 0; i < c->n_named; i++)
-		if (!strcmp(c->named[i].name, pattern))
-			return &c->named[i].identity;
-	return NULL;
-}
-
-static bool add_named(struct relay_configuration *c, const char *name, size_t n, const char *certificate,
-	const struct relay_wish *wish, struct relay_problem *problem)
-{
-	struct relay_named *named = &c->named[c->n_named];
-	struct identity_files files = {
-		.folder = AT_FDCWD, .certificate = certificate, .password = wish->password
-	};
-
-	if (!read_pattern(name, n, named->name))
-		return configuration_refuse(problem, "CERTFILE:%.*s: not a host name", (int)(n < 300 ? n : 300), name);
-	if (find_named(c, named->name))
-		return configuration_refuse(problem, "CERTFILE:%s: given twice", named->name);
-	files.key = value_for(key_prefix, named->name);
-	if (!files.key || !*files.key)
-		files.key = certificate;
-	if (!identity_load(&named->identity, &files, wish->check, problem))
-		return false;
-	c->n_named++;
-	return true;
-}
-
-/* Keys without a certificate are a slip that would otherwise only show when a client asks. */
-static bool check_key_names(const struct relay_configuration *c, struct relay_problem *problem)
-{
-	char pattern[2 + HELLO_NAME_MAX + 1];
-	const char *name, *value;
+struct variables {
+	struct variable *all; /* sorted */
 	size_t n;
+};
 
-	for (char **variable = environ; *variable; variable++) {
-		if ((value = value_behind(*variable, key_prefix, &name, &n)) == NULL)
-			continue;
-		if (!read_pattern(name, n, pattern) || !find_named(c, pattern))
-			return configuration_refuse(problem, "KEYFILE:%.*s: there is no CERTFILE:%.*s beside it",
-				(int)(n < 300 ? n : 300), name, (int)(n < 300 ? n : 300), name);
-		if (value_for(key_prefix, pattern) != value)
-			return configuration_refuse(problem, "KEYFILE:%s: given twice", pattern);
-	}
-	return true;
+/* Names are what the structs of an array begin with. */
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
 }
 
 static size_t count(const char *prefix)
@@ -125,22 +83,110 @@ static size_t count(const char *prefix)
 	return found;
 }
 
+/* False: no memory. */
+static bool read_variables(struct variables *v, const char *prefix)
+{
+	size_t most = count(prefix);
+
+	*v = (struct variables){ calloc(most + 1, sizeof *v->all), 0 };
+	if (!v->all)
+		return false;
+	for (char **variable = environ; *variable && v->n < most; variable++) {
+		struct variable *next = &v->all[v->n];
+
+		if ((next->value = value_behind(*variable, prefix, &next->as_typed, &next->n)) == NULL)
+			continue;
+		if (!read_pattern(next->as_typed, next->n, next->name))
+			next->name[0] = 0;
+		v->n++;
+	}
+	qsort(v->all, v->n, sizeof *v->all, by_name);
+	return true;
+}
+
+static bool is_twice(const struct variables *v, size_t i)
+{
+	return i && !strcmp(v->all[i - 1].name, v->all[i].name);
+}
+
+static struct relay_identity *find_named(const struct relay_configuration *c, const char *pattern)
+{
+	struct relay_named *found =
+		c->n_named ? bsearch(pattern, c->named, c->n_named, sizeof *c->named, by_name) : NULL;
+
+	return found ? &found->identity : NULL;
+}
+
+static bool add_named(struct relay_configuration *c, const struct variable *certificate,
+	const struct variables *keys, const struct relay_wish *wish, struct relay_problem *problem)
+{
+	struct relay_named *named = &c->named[c->n_named];
+	const struct variable *key =
+		keys->n ? bsearch(certificate->name, keys->all, keys->n, sizeof *keys->all, by_name) : NULL;
+	struct identity_files files = { .folder = AT_FDCWD,
+		.certificate = certificate->value,
+		.key = key && *key->value ? key->value : certificate->value,
+		.password = wish->password };
+
+	memcpy(named->name, certificate->name, sizeof named->name);
+	if (!identity_load(&named->identity, &files, wish->check, problem))
+		return false;
+	c->n_named++;
+	return true;
+}
+
+/* In the order of their names, by which they are found later. */
+static bool add_all(struct relay_configuration *c, const struct variables *certificates,
+	const struct variables *keys, const struct relay_wish *wish, struct relay_problem *problem)
+{
+	for (size_t i = 0; i < certificates->n; i++) {
+		const struct variable *one = &certificates->all[i];
+
+		if (!*one->name)
+			return configuration_refuse(problem, "CERTFILE:%.*s: not a host name",
+				(int)(one->n < 300 ? one->n : 300), one->as_typed);
+		if (is_twice(certificates, i))
+			return configuration_refuse(problem, "CERTFILE:%s: given twice", one->name);
+		if (!add_named(c, one, keys, wish, problem))
+			return false;
+	}
+	return true;
+}
+
+/* Keys without a certificate are a slip that would otherwise only show when a client asks. */
+static bool check_keys(
+	const struct relay_configuration *c, const struct variables *keys, struct relay_problem *problem)
+{
+	for (size_t i = 0; i < keys->n; i++) {
+		const struct variable *one = &keys->all[i];
+		int shown = (int)(one->n < 300 ? one->n : 300);
+
+		if (!*one->name || !find_named(c, one->name))
+			return configuration_refuse(problem, "KEYFILE:%.*s: there is no CERTFILE:%.*s beside it", shown,
+				one->as_typed, shown, one->as_typed);
+		if (is_twice(keys, i))
+			return configuration_refuse(problem, "KEYFILE:%s: given twice", one->name);
+	}
+	return true;
+}
+
 static bool load_named(
 	struct relay_configuration *c, const struct relay_wish *wish, struct relay_problem *problem)
 {
-	size_t most = count(certificate_prefix), n;
-	const char *name, *certificate;
+	struct variables certificates = { .n = 0 }, keys = { .n = 0 };
+	size_t most = count(certificate_prefix);
+	bool good;
 
 	if (most > NAMED_MAX)
 		return configuration_refuse(problem, "more than %d certificates by name: set TLS_SNIDIR", NAMED_MAX);
 	c->named = calloc(most + 1, sizeof *c->named);
-	if (!c->named)
-		return configuration_refuse(problem, "no memory for %zu certificates", most);
-	for (char **variable = environ; *variable && c->n_named < most; variable++)
-		if ((certificate = value_behind(*variable, certificate_prefix, &name, &n)) != NULL &&
-			!add_named(c, name, n, certificate, wish, problem))
-			return false;
-	return check_key_names(c, problem);
+	if (!c->named || !read_variables(&certificates, certificate_prefix) || !read_variables(&keys, key_prefix))
+		good = configuration_refuse(problem, "no memory for %zu certificates", most);
+	else
+		good = add_all(c, &certificates, &keys, wish, problem) && check_keys(c, &keys, problem);
+	free(certificates.all);
+	free(keys.all);
+	return good;
 }
 
 /* ---- the level ---- */
