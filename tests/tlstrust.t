@@ -56,6 +56,26 @@ subtest 'names' => sub {
 	is($result->{exit}, 0, 'letters of another case and other blanks') or diag $result->{out};
 };
 
+# An authority that gets a new key every day, and keeps its name: more of them than signatures are checked.
+subtest 'many keys of one name' => sub {
+	my ($all, $last) = ('', temporary('daily'));
+	for (1 .. 40) {
+		openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', 30, '-subj', '/CN=Daily', '-keyout', "$last.key", '-out', "$last.pem");
+		$all .= slurp("$last.pem");
+	}
+	my $bundle = spew(temporary('daily-all.pem'), $all);
+	openssl('req', '-new', '-key', file('server-p256.key'), '-subj', '/CN=localhost', '-out', "$last.csr");
+	for my $case (['keyid:always', 0], ['none', 1]) {
+		my ($hint, $exit) = @$case;
+		spew("$last.cnf", "subjectAltName = DNS:localhost\nauthorityKeyIdentifier = $hint\n");
+		openssl('x509', '-req', '-in', "$last.csr", '-CA', "$last.pem", '-CAkey', "$last.key", '-CAcreateserial', '-days', 20, '-extfile', "$last.cnf", '-out', "$last-leaf.pem");
+		for my $file ($bundle, store($bundle)) {
+			my $result = run({ env => { CAFILE => $file } }, command('tlsverify'), "$last-leaf.pem");
+			is($result->{exit}, $exit, $exit ? 'without a hint to the key there are too many' : 'the last of them, by the id of its key') or diag $result->{out};
+		}
+	}
+};
+
 for my $version (versions()) {
 	subtest "at work, $version" => sub {
 		my $store = store(file('root.pem'), file('root-ec.pem'));

@@ -117,7 +117,7 @@ static bool replace_file(struct storing *storing)
 		storing->swapped = true;
 		return true;
 	}
-	if (errno != ENOENT && errno != EINVAL && errno != ENOSYS)
+	if (errno != ENOENT && errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
 		return false;
 	storing->named = errno == ENOENT;
 	if (rename(storing->temporary, path) < 0)

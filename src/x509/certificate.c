@@ -147,11 +147,18 @@ static const char *extension(
 		EXTENDED_KEY_USAGE = 37,
 		INHIBIT_ANY_POLICY = 54
 	};
+	enum { KEY_ID_0 = 0x80 };
+	struct bytes part;
 	unsigned arc = oid.n == 3 && oid.at[0] == 0x55 && oid.at[1] == 0x1d ? oid.at[2] : 0; /* id-ce, 2.5.29 */
 
 	switch (arc) {
-	case SUBJECT_KEY_ID: /* hints for a search that does without them */
+	case SUBJECT_KEY_ID:
+		if (!der_take(&value, DER_OCTET_STRING, &certificate->subject_key_id))
+			certificate->subject_key_id.n = 0;
+		return NULL;
 	case AUTHORITY_KEY_ID:
+		if (!der_take(&value, DER_SEQUENCE, &part) || !der_take(&part, KEY_ID_0, &certificate->authority_key_id))
+			certificate->authority_key_id.n = 0;
 		return NULL;
 	case KEY_USAGE:
 		return key_usage(value, certificate);

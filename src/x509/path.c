@@ -316,14 +316,28 @@ static bool ends_with(struct search *s, const struct x509_certificate *anchor)
 	return false;
 }
 
+/* Those that the last certificate points to by the id of its issuer's key come first: many authorities with
+ * one name would use up the signatures. It is a hint (RFC 5280 4.2.1.1), and rules nobody out. */
+static bool reaches_anchor(struct search *s)
+{
+	const struct x509_list *anchors = s->trust->anchors;
+	const struct bytes wanted = s->path->steps[s->path->n_steps - 1]->authority_key_id;
+
+	for (int hinted = wanted.n ? 1 : 0; hinted >= 0; hinted--)
+		for (size_t i = 0; i < anchors->n; i++)
+			if ((wanted.n && bytes_equal(anchors->certificates[i].subject_key_id, wanted)) == hinted &&
+				ends_with(s, &anchors->certificates[i]))
+				return true;
+	return false;
+}
+
 /* Adds steps until an anchor is reached. As deep as certificates were presented. */
 static bool extend(struct search *s)
 {
 	struct x509_path *path = s->path;
 
-	for (size_t i = 0; i < s->trust->anchors->n; i++)
-		if (ends_with(s, &s->trust->anchors->certificates[i]))
-			return true;
+	if (reaches_anchor(s))
+		return true;
 	for (size_t i = 1; i < path->n_presented; i++) {
 		if (is_in_path(path, &path->presented[i]) || !accepts(s, &path->presented[i], false))
 			continue;

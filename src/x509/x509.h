@@ -200,6 +200,7 @@ struct x509_certificate {
 		permitted_subtrees; /* contents of the GeneralSubtrees, each found well-formed; empty if none */
 	struct bytes excluded_subtrees; /* likewise */
 	struct bytes policies;          /* contents of the certificatePolicies SEQUENCE; empty if none */
+	struct bytes subject_key_id, authority_key_id; /* hints; empty if there is none that can be read */
 	bool has_policy_mappings;
 	int require_explicit_policy; /* certificates to skip (RFC 5280 4.2.1.11); -1: none given */
 	int inhibit_any_policy;      /* likewise (4.2.1.14) */
