@@ -188,6 +188,33 @@ subtest 'keys that are refused' => sub {
 	refused('text', check({ %good, KEYFILE => $text }), 'tlsd-io', "unable to read key from $text: no private key in it");
 };
 
+# Who gets one wrong signature by a key with one wrong number (D. Boneh, R. DeMillo, R. Lipton, 1997) can compute the key from it.
+subtest 'a damaged RSA key signs nothing' => sub {
+	my $der = slurp(form('server-rsa', 'rsa', '-traditional', '-outform', 'DER'));
+	my @numbers;    # where their last bytes are
+	for (my $at = 4; $at < length $der;) {
+		my ($n, $header) = (ord substr($der, $at + 1, 1), 2);
+		($n, $header) = $n == 0x81 ? (ord substr($der, $at + 2, 1), 3) : (unpack('n', substr $der, $at + 2, 2), 4) if $n >= 0x80;
+		push @numbers, ($at += $header + $n) - 1;
+	}
+	is(scalar @numbers, 9, 'version, n, e, d, p, q, dp, dq, qi');
+	for my $case (['dp', 6], ['dq', 7], ['qi', 8], ['p', 4]) {
+		my ($name, $which) = @$case;
+		my $damaged = $der;
+		substr($damaged, $numbers[$which], 1) ^= "\x02";
+		my $key = spew(temporary('damaged.key'), $damaged);
+		refused("$name: -C", check(pair('server-rsa', KEYFILE => $key)), 'tlsd-io', "key $key does not belong to a certificate in @{[file('server-rsa.pem')]}");
+		for my $version (versions()) {
+			my $server = serve({ env => pair('server-rsa', KEYFILE => $key, TLS_MAXVERSION => $version) }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), 'echo', 'started');
+			my $result = s_client({}, $server->{port}, '-msg');
+			unlike($result->{out}, qr/, (?:ServerKeyExchange|CertificateVerify)$/m, "$name, $version: no signature is sent");
+			like($result->{err}, qr/alert (?:internal error|handshake failure)/, 'but an alert');
+			like($server->wait_for_log(qr/^tlsd-io: (.*)/m), qr/own certificate or key cannot be used$/, 'in words') or diag($server->log);
+			$server->stop;
+		}
+	}
+};
+
 # ---- -3 ----
 
 subtest 'what stands on descriptor 3' => sub {

@@ -59,8 +59,10 @@ static size_t sign(
 	struct bearssl *b = owner(ctx);
 	const struct engine_to_sign what = { (unsigned)hash << 8 | (b->pair->key.kind == X509_KEY_EC ? 3u : 1u),
 		true, { data, n } };
+	size_t signed_n = b->setup->calls.sign(b->setup->calls.context, b->pair, &what, data, room);
 
-	return b->setup->calls.sign(b->setup->calls.context, b->pair, &what, data, room);
+	b->sign_failed = !signed_n;
+	return signed_n;
 }
 
 static const br_ssl_client_certificate_class client_certificate_class = { sizeof(void *), ignore,

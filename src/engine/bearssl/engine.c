@@ -27,6 +27,9 @@ static bool failed(struct bearssl *b)
 	if (b->record_refused) {
 		b->failure.words = b->record_refused;
 		b->failure.alert_due = b->record_alert;
+	} else if (b->sign_failed) {
+		b->failure.words = "own certificate or key cannot be used";
+		b->failure.alert_due = ALERT_INTERNAL_ERROR;
 	} else if (b->peer.refused) {
 		b->failure.words = b->peer.verdict.reason;
 		b->failure.alert_due = b->peer.verdict.alert;
@@ -75,8 +78,10 @@ static size_t policy_sign(
 {
 	struct bearssl *b = (struct bearssl *)(void *)((char *)ctx - offsetof(struct bearssl, policy));
 	const struct engine_to_sign what = { scheme, false, { data, n } };
+	size_t signed_n = b->setup->calls.sign(b->setup->calls.context, b->pair, &what, data, room);
 
-	return b->setup->calls.sign(b->setup->calls.context, b->pair, &what, data, room);
+	b->sign_failed = !signed_n;
+	return signed_n;
 }
 
 static const br_ssl_server_policy_class policy_class = { sizeof(void *), policy_choose, policy_key_exchange,

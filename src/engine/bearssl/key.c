@@ -86,6 +86,20 @@ static br_rsa_private_key rsa_key(const struct x509_private_key *key)
 		.iqlen = key->qi.n };
 }
 
+/* Whether a signature is one: the primes of a damaged key give another number, from which anybody could compute
+ * the key. */
+static bool verifies(const struct x509_private_key *key, const unsigned char *oid, const unsigned char *hash,
+	size_t n, const unsigned char *signature)
+{
+	const br_rsa_public_key rsa = {
+		.n = plain(key->n), .nlen = key->n.n, .e = plain(key->e), .elen = key->e.n
+	};
+	unsigned char found[64];
+
+	return br_rsa_pkcs1_vrfy_get_default()(signature, key->n.n, oid, n, &rsa, found) == 1 &&
+		   memcmp(found, hash, n) == 0;
+}
+
 static size_t sign_rsa(const struct x509_private_key *key, const unsigned char *oid,
 	const unsigned char *hash, size_t n, unsigned char *out, size_t room)
 {
@@ -93,7 +107,10 @@ static size_t sign_rsa(const struct x509_private_key *key, const unsigned char *
 	bool good = room >= key->n.n && br_rsa_pkcs1_sign_get_default()(oid, hash, n, &rsa, out);
 
 	burn_stack();
-	return good ? key->n.n : 0;
+	if (good && verifies(key, oid, hash, n, out))
+		return key->n.n;
+	x509_wipe(out, room < key->n.n ? room : key->n.n);
+	return 0;
 }
 
 static size_t sign_ec(const struct x509_private_key *key, const br_hash_class *class,

@@ -72,6 +72,7 @@ struct bearssl {
 	const unsigned char *alert_at;
 	size_t alert_left;
 
+	bool sign_failed; /* there is no signature by our own key */
 	bool sha1_due; /* to be registered once it can no longer be offered for signatures */
 	bool open;
 	bool failed;

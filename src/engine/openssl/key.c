@@ -136,7 +136,8 @@ static bool set_primes(RSA *rsa, const struct x509_private_key *key)
 
 /*
  * The key file's private exponent is not kept. The library looks for it only where the primes gave a wrong
- * result (a damaged file); with 1 in its place that ends in a signature which is of no use to anybody.
+ * result (a damaged file); with 1 in its place that ends in a signature which is of no use to anybody, and is
+ * found out below.
  */
 static RSA *rsa_private(const struct x509_private_key *key)
 {
@@ -159,10 +160,22 @@ static size_t sign_rsa(
 	RSA *rsa = room < key->n.n ? NULL : rsa_private(key);
 	unsigned n = 0;
 
-	if (rsa && !RSA_sign(EVP_MD_type(key_hash(scheme)), hash.at, (unsigned)hash.n, out, &n, rsa))
+	if (rsa && (!RSA_sign(EVP_MD_type(key_hash(scheme)), hash.at, (unsigned)hash.n, out, &n, rsa) ||
+				   RSA_verify(EVP_MD_type(key_hash(scheme)), hash.at, (unsigned)hash.n, out, n, rsa) != 1))
 		n = 0;
 	RSA_free(rsa);
 	return n;
+}
+
+/* Signs the encoded block; the length of the signature, 0 if it does not come out right. */
+static size_t sign_block(RSA *rsa, const unsigned char *block, int n, unsigned char *out)
+{
+	unsigned char found[RSA_BYTES_MAX];
+
+	return RSA_private_encrypt(n, block, out, rsa, RSA_NO_PADDING) == n &&
+				   RSA_public_decrypt(n, out, found, rsa, RSA_NO_PADDING) == n && !memcmp(found, block, (size_t)n)
+			   ? (size_t)n
+			   : 0;
 }
 
 /* text: the hash, or the encoded block already. */
@@ -172,19 +185,19 @@ static size_t sign_pss(
 	unsigned char block[RSA_BYTES_MAX];
 	const EVP_MD *hash = key_hash(scheme);
 	RSA *rsa = room < key->n.n || key->n.n > sizeof block ? NULL : rsa_private(key);
-	int n = -1;
+	size_t n = 0;
 
 	if (!rsa)
 		return 0;
 	if (text.n != key->n.n) {
 		if (RSA_padding_add_PKCS1_PSS_mgf1(rsa, block, text.at, hash, hash, -1))
-			n = RSA_private_encrypt((int)key->n.n, block, out, rsa, RSA_NO_PADDING);
+			n = sign_block(rsa, block, (int)key->n.n, out);
 	} else if (is_pss_block(text, (size_t)RSA_bits(rsa), hash)) {
-		memcpy(block, text.at, text.n);
-		n = RSA_private_encrypt((int)text.n, block, out, rsa, RSA_NO_PADDING);
+		memcpy(block, text.at, text.n); /* out may overlap it */
+		n = sign_block(rsa, block, (int)text.n, out);
 	}
 	RSA_free(rsa);
-	return n > 0 ? (size_t)n : 0;
+	return n;
 }
 
 /* ---- ECDSA ---- */

@@ -17,13 +17,18 @@ static size_t ask(
 	const struct engine_calls *calls = &the_connection->setup->calls;
 	const struct engine_to_sign what = { scheme, true, text };
 	const struct engine_pair *pair;
+	size_t n = 0;
 
-	for (size_t nth = 0; (pair = calls->pair(calls->context, nth)) != NULL; nth++)
+	for (size_t nth = 0; !n && (pair = calls->pair(calls->context, nth)) != NULL; nth++)
 		if (scheme && pair->key.kind == kind) {
 			the_connection->pair = pair;
-			return calls->sign(calls->context, pair, &what, out, room);
+			n = calls->sign(calls->context, pair, &what, out, room);
 		}
-	return 0;
+	if (!n && !the_connection->refused) { /* the library ends it, and would say less */
+		the_connection->refused = "own certificate or key cannot be used";
+		the_connection->refused_alert = ALERT_INTERNAL_ERROR;
+	}
+	return n;
 }
 
 static unsigned hash_of_length(size_t n)
