@@ -157,7 +157,8 @@ static const char *extension(
 			certificate->subject_key_id.n = 0;
 		return NULL;
 	case AUTHORITY_KEY_ID:
-		if (!der_take(&value, DER_SEQUENCE, &part) || !der_take(&part, KEY_ID_0, &certificate->authority_key_id))
+		if (!der_take(&value, DER_SEQUENCE, &part) ||
+			!der_take(&part, KEY_ID_0, &certificate->authority_key_id))
 			certificate->authority_key_id.n = 0;
 		return NULL;
 	case KEY_USAGE:

@@ -1,7 +1,7 @@
 /*
  * Fuzzing of the ClientHello reader: what a client sends first, in pieces of any size. The verdict must not
  * depend on the pieces, a server name that comes out is a host name and nothing else, and the protocols that
- * come out can be gone through.
+ * come out can be gone through. A second one is compared with it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,10 @@ static void check(bool holds)
 		abort();
 }
 
+static struct hello_reader reader;
+
 static enum hello_result read_in_pieces(const uint8_t *input, size_t n, size_t piece, struct hello *hello)
 {
-	static struct hello_reader reader;
 	enum hello_result result = HELLO_MORE;
 
 	reader.oldest = n % 3 ? ENGINE_TLS12 : ENGINE_TLS13;
@@ -59,6 +60,30 @@ static void check_protocols(const struct hello *hello)
 	check(common || copy.alert == ALERT_NO_APPLICATION_PROTOCOL);
 }
 
+/* The first n bytes of it once more, one of them with other bits. */
+static bool differs(size_t n, size_t at, uint8_t bits)
+{
+	uint8_t *copy = malloc(n);
+	bool result;
+
+	check(copy != NULL);
+	memcpy(copy, reader.message + 4, n);
+	copy[at % n] ^= bits;
+	result = hello_differs(&reader, (struct bytes){ copy, n }) != NULL;
+	free(copy);
+	return result;
+}
+
+static void check_second(const uint8_t *input, size_t n)
+{
+	size_t length = reader.n - 4, at = n > 1 ? (size_t)input[n - 1] << 8 | input[n - 2] : 0;
+
+	(void)differs(length, at, input[n / 2]); /* in a part that may change it is none */
+	check(differs(length, at % 34, 1));      /* version and random */
+	check(differs(length - 1, 0, 0));
+	check(!differs(length, 0, 0) || length > 4 * 256); /* there may be too many extensions to compare */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	struct hello whole, pieces;
@@ -71,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 		check(length <= HELLO_NAME_MAX && !strcmp(whole.server_name, pieces.server_name));
 		check(strspn(whole.server_name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == length);
 		check_protocols(&whole);
+		check_second(input, n);
 		check(length == 0 || (whole.server_name[0] != '.' && whole.server_name[length - 1] != '.'));
 	}
 	return 0;

@@ -130,8 +130,7 @@ static void offer_protocols(struct bearssl *b)
 	if (!setup->n_alpn)
 		return;
 	/* The library only reads the names, but its type says otherwise. */
-	br_ssl_engine_set_protocol_names(
-		&b->tls.engine, (const char **)(uintptr_t)setup->alpn, setup->n_alpn);
+	br_ssl_engine_set_protocol_names(&b->tls.engine, (const char **)(uintptr_t)setup->alpn, setup->n_alpn);
 	if (setup->client)
 		br_ssl_engine_add_flags(&b->tls.engine, BR_OPT_FAIL_ON_ALPN_MISMATCH);
 }

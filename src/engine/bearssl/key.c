@@ -86,8 +86,8 @@ static br_rsa_private_key rsa_key(const struct x509_private_key *key)
 		.iqlen = key->qi.n };
 }
 
-/* Whether a signature is one: the primes of a damaged key give another number, from which anybody could compute
- * the key. */
+/* Whether a signature is one: the primes of a damaged key give another number, from which anybody could
+ * compute the key. */
 static bool verifies(const struct x509_private_key *key, const unsigned char *oid, const unsigned char *hash,
 	size_t n, const unsigned char *signature)
 {
