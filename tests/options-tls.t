@@ -218,6 +218,7 @@ my @of_clients = (
 );
 my @of_both = (
 	['TLS_CLOSE', { TLS_CLOSE => 'nonsense' }, 'TLS_CLOSE: nonsense: value not understood'],
+	(map { ['TLS_RESET', { TLS_RESET => $_ }, "TLS_RESET: $_: value not understood"] } '2', 'yes', '01', ' '),
 	['TLS_REPORT', { TLS_REPORT => 'long' }, 'TLS_REPORT: long: value not understood'],
 	(map { ['TLS_TIMEOUT', { TLS_TIMEOUT => $_ }, "TLS_TIMEOUT: $_: not a number from 1 to 1000000"] } 'x', '', '0', '-1', '1000001', '99999999999999999999'),
 	['TLS_LINGER', { TLS_LINGER => '5s' }, 'TLS_LINGER: 5s: not a number from 1 to 1000000'],

@@ -303,7 +303,7 @@ subtest 'each setting arrives in the io program' => sub {
 	spew($io, "#!/bin/sh\ncase \$1 in -C) exit 0 ;; esac\nenv >$notes.new && mv $notes.new $notes\n");
 	chmod 0755, $io, "$bin/sslserver";
 	my %set = map { $_ => "of the rule: $_" } qw(CERTFILE CERTCHAINFILE KEYFILE CAFILE CADIR CCAFILE CCAVERIFY VERIFYDEPTH CIPHERS DHFILE SSL_UID SSL_GID SSL_CHROOT TLS_UID TLS_GID TLS_VERIFY
-		TLS_PEERNAME TLS_SNI TLS_SNIDIR TLS_ALPN TLS_PIN TLS_CLOSE TLS_LINGER TLS_TIMEOUT TLS_REPORT TLS_MINVERSION TLS_MAXVERSION CRLFILE CRLDIR TLS_CRLPOLICY CERTFILE:example.test);
+		TLS_PEERNAME TLS_SNI TLS_SNIDIR TLS_ALPN TLS_PIN TLS_CLOSE TLS_RESET TLS_LINGER TLS_TIMEOUT TLS_REPORT TLS_MINVERSION TLS_MAXVERSION CRLFILE CRLDIR TLS_CRLPOLICY CERTFILE:example.test);
 	my $server = serve({ env => { CERTFILE => 'of the service', KEYFILE => 'of the service', TLS_CLOSE => 'of the service' } }, "$bin/sslserver", '-1v', '-s',
 		'-x', rules('127.0.0.2:allow,' . join(',', map { "$_=\"$set{$_}\"" } sort keys %set) . "\n"), '127.0.0.1', '0', 'true');
 	ask($server->{port}, '');

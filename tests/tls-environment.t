@@ -114,7 +114,7 @@ subtest 'descriptors and processes: clients' => sub {
 # ---- variables ----
 
 # What io programs read, leftovers of other connections and programs, and bystanders.
-my %read = (DHFILE => '/nonexistent', TLS_CLOSE => 'notify', TLS_LINGER => 9, TLS_TIMEOUT => 9, TLS_REPORT => 'short', TLS_VERIFY => 'name', VERIFYDEPTH => 3,
+my %read = (DHFILE => '/nonexistent', TLS_CLOSE => 'notify', TLS_RESET => 1, TLS_LINGER => 9, TLS_TIMEOUT => 9, TLS_REPORT => 'short', TLS_VERIFY => 'name', VERIFYDEPTH => 3,
 	TLS_SNI => '', 'CERTFILE:example.test' => '/nonexistent', 'KEYFILE:example.test' => '/nonexistent', TLS_PEERNAME => 'localhost', CADIR => '',
 	CERTCHAINFILE => '', TLS_SNIDIR => '', CIPHERS => '', TLS_MINVERSION => 'TLSv1.2', TLS_MAXVERSION => 'TLSv1.3',
 	TLS_MINRSA => 1024, TLS_CNFALLBACK => 0, CRLFILE => '', CRLDIR => '', TLS_CRLPOLICY => 'warn');

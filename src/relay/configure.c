@@ -31,18 +31,21 @@ static bool read_settings(
 {
 	static const char *const closes[] = { "notify", "fin", "wait", NULL };
 	static const char *const reports[] = { "short", "full", NULL };
-	unsigned close = RELAY_CLOSE_NOTIFY, report = 0;
+	static const char *const resets[] = { "0", "1", "", NULL };
+	unsigned close = RELAY_CLOSE_NOTIFY, report = 0, reset = 0;
 
 	c->handshake_s = 26;
 	c->linger_s = 60;
 	if (!setting_word("TLS_CLOSE", closes, &close, problem) ||
 		!setting_word("TLS_REPORT", reports, &report, problem) ||
+		!setting_word("TLS_RESET", resets, &reset, problem) ||
 		!setting_number("TLS_TIMEOUT", 1, 1000000, &c->handshake_s, problem) ||
 		!setting_number("TLS_LINGER", 1, 1000000, &c->linger_s, problem) || !read_versions(c, problem) ||
 		!ciphers_load(c, problem))
 		return false;
 	c->close = (enum relay_close)close;
 	c->full_report = report == 1;
+	c->pass_failure = reset == 1;
 	if (wish->fin_only >= 0)
 		c->close = wish->fin_only ? RELAY_CLOSE_FIN : RELAY_CLOSE_NOTIFY;
 	if (wish->handshake_s)

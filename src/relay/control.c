@@ -6,46 +6,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "relay/relay.h"
-
-static volatile sig_atomic_t caught; /* a signal for this process alone that ends it, 0: none */
-
-static void on_signal(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (number != SIGCHLD && info->si_code == SI_USER)
-		caught = number;
-}
-
-/* The signals that interrupt the wait; everywhere else they stay blocked. */
-static bool let_in_while_waiting(sigset_t *while_waiting)
-{
-	static const int numbers[] = { SIGCHLD, SIGTERM, SIGHUP, SIGINT };
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NOCLDSTOP };
-
-	if (sigemptyset(&action.sa_mask) < 0 || sigprocmask(SIG_SETMASK, NULL, while_waiting) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		struct sigaction old;
-		if (sigaction(numbers[i], NULL, &old) < 0)
-			return false;
-		if (old.sa_handler == SIG_IGN && numbers[i] != SIGTERM)
-			continue; /* nohup, or a shell's background: as in the loop */
-		if (sigaction(numbers[i], &action, NULL) < 0 || sigdelset(while_waiting, numbers[i]) < 0)
-			return false;
-	}
-	return true;
-}
-
-/* It stays a zombie, for whoever wants its exit code. */
-static bool has_ended(pid_t prog)
-{
-	siginfo_t info = { .si_pid = 0 };
-
-	return waitid(P_PID, (id_t)prog, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == prog;
-}
+#include "relay/waiting.h"
 
 /*
  * What prog sends behind its command is taken off, and more is refused: a close with unread input would reach
@@ -81,26 +43,31 @@ static bool read_command(int control, enum relay_command *command)
 enum relay_command relay_wait_for_command(int control, pid_t prog)
 {
 	enum relay_command command = RELAY_COMMAND_NONE;
-	sigset_t signals;
-	bool ended = false;
+	struct waiting waiting;
+	siginfo_t how;
+	bool ended = false, for_us_alone;
+	int number = 0;
 
-	if (!let_in_while_waiting(&signals))
+	if (!waiting_catch_signals(&waiting, true))
 		return RELAY_COMMAND_NONE;
 	while (!read_command(control, &command)) {
 		struct pollfd p = { .fd = control, .events = POLLIN };
 
 		/* In this order: a byte sent before the end was there to be read after it was seen. */
-		if (ended || caught)
+		if (ended || number)
 			break;
-		if (has_ended(prog)) {
+		if (waiting_child_ended(prog, &how)) {
 			ended = true;
 			continue;
 		}
-		if (ppoll(&p, 1, NULL, &signals) < 0 && errno != EINTR)
+		if (ppoll(&p, 1, NULL, &waiting.signals) < 0 && errno != EINTR)
 			break;
+		number = waiting_take_signal(&for_us_alone);
+		if (!for_us_alone)
+			number = 0; /* prog has got it, too, and decides */
 	}
-	if (!caught)
+	if (!number)
 		return command;
-	(void)kill(prog, caught); /* where the uids allow it */
+	(void)kill(prog, number); /* where the uids allow it */
 	return RELAY_COMMAND_NONE;
 }

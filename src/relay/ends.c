@@ -135,6 +135,7 @@ bool loop_finished(struct loop *l)
 static void end_idle(struct loop *l)
 {
 	(void)snprintf(l->end->words, sizeof l->end->words, "idle for %u ms", l->relay->idle_ms);
+	l->prog_asked = true;
 	if (l->relay->prog > 0)
 		(void)kill(l->relay->prog, SIGTERM); /* it may have gone, or run as somebody else */
 	l->net_ended = true;
@@ -150,6 +151,7 @@ void loop_check_deadlines(struct loop *l)
 		l->handshake_deadline = 0;
 		loop_fail(l, ALERT_USER_CANCELED, "handshake timed out");
 	}
+	loop_look_at_prog(l);
 	if (l->signal_until && l->now >= l->signal_until) {
 		l->signal_until = 0;
 		loop_abandon_output(l);
@@ -166,6 +168,7 @@ int64_t loop_next_deadline(const struct loop *l)
 
 	keep_earliest(&earliest, l->handshake_deadline);
 	keep_earliest(&earliest, l->signal_until);
+	loop_prog_deadline(l, &earliest);
 	farewell_deadline(&l->network, l->now, &earliest);
 	farewell_deadline(&l->plain, l->now, &earliest);
 	if (l->relay->idle_ms && l->idle_since && l->opened)

@@ -386,7 +386,7 @@ void relay_join(const struct relay_join *wish, struct relay_join_end *end)
 	open_flow(&j->out, &j->near, &j->far);
 	open_flow(&j->in, &j->far, &j->near);
 	j->now = j->idle_since = net_now();
-	if (waiting_catch_signals(&j->waiting))
+	if (waiting_catch_signals(&j->waiting, false))
 		run(j);
 	else
 		say(j, true, "unable to catch signals: ", strerror(errno));

@@ -22,6 +22,7 @@ static void act_on_signal(struct loop *l)
 
 	if (!number)
 		return;
+	l->prog_asked = true;
 	if (for_us_alone && l->relay->prog > 0)
 		(void)kill(l->relay->prog, number); /* where the uids allow it */
 	if (!l->opened) {
@@ -82,6 +83,8 @@ static void notice_hang_ups(struct loop *l)
 		loop_receiver_gone(l);
 	if (l->net_out.hung_up && !l->out_done)
 		loop_network_gone(l);
+	if (l->plain_in.hung_up)
+		loop_note_output_end(l);
 }
 
 /* ---- the connection ---- */
@@ -127,7 +130,8 @@ void relay_run(const struct relay *relay, struct relay_end *end)
 	struct loop *l = &the_loop;
 
 	set_up(l, relay, end);
-	if (!waiting_catch_signals(&l->waiting) || l->net_out.fd < 0 || l->plain_out.fd < 0)
+	if (!waiting_catch_signals(&l->waiting, relay->configuration->pass_failure) || l->net_out.fd < 0 ||
+		l->plain_out.fd < 0)
 		break_off(l);
 	loop_note_failure(l);
 	while (!l->broken) {

@@ -56,11 +56,16 @@ struct loop {
 	bool out_done;    /* our side of the network has ended: shut down, or gone */
 	bool out_gone;    /* the latter */
 
+	/* TLS_RESET, see prog.c */
+	bool output_end_seen; /* the end of prog's output */
+	bool prog_counts;     /* its input had gone, too: how prog ends says what that end means */
+	bool prog_asked;      /* it was told to end, by us or by a signal: then its end is no failure */
+
 	bool failed; /* TLS has failed, here or at the peer */
 	bool broken; /* poll has failed, or there is no engine: stop at once */
 
 	/* monotonic milliseconds; 0: not set */
-	int64_t now, handshake_deadline, idle_since, signal_until;
+	int64_t now, handshake_deadline, idle_since, signal_until, lively_until, prog_until;
 	struct waiting waiting;
 	struct farewell network, plain;
 };
@@ -88,6 +93,18 @@ int64_t loop_next_deadline(const struct loop *);
 
 /* What reading or writing prog's descriptors met, other than their end: exit 111. */
 void loop_local_failure(struct loop *, const char *doing, int errnum);
+
+/* prog.c */
+
+/* To be called when the end of prog's output is seen. */
+void loop_note_output_end(struct loop *);
+/* And for a moment afterwards: does prog end, or only its output? */
+void loop_look_at_prog(struct loop *);
+/* True as long as prog's exit code is waited for before the peer is told of an end. If that says that prog
+ * has failed, so has the connection. */
+bool loop_awaits_prog(struct loop *);
+/* When to look at prog again, as keep_earliest. */
+void loop_prog_deadline(const struct loop *, int64_t *earliest);
 
 /* receive.c: network to prog. Each returns whether anything moved. */
 

@@ -97,6 +97,7 @@ static bool look_for_end(struct loop *l)
 	}
 	if (!port_is_drained(&l->plain_in))
 		return false;
+	loop_note_output_end(l);
 	l->plain_ended = l->plain_eof = true;
 	return true;
 }
@@ -125,6 +126,7 @@ bool loop_read_plain(struct loop *l)
 		}
 		moved = true;
 		if (how != PORT_MOVED) {
+			loop_note_output_end(l);
 			l->plain_ended = l->plain_eof = true;
 			if (how == PORT_GONE)
 				loop_local_failure(l, "read what is to be sent", l->plain_in.error);
@@ -169,6 +171,8 @@ bool loop_end_network(struct loop *l)
 		return false;
 	(void)loop_drain_records(l);
 	if (l->queue_n || wait_for_engine(l))
+		return false;
+	if (!l->notified && loop_awaits_prog(l))
 		return false;
 	if (!l->notified) {
 		if (close == RELAY_CLOSE_WAIT && !l->net_ended && !l->unwanted)

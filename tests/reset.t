@@ -1,0 +1,154 @@
+#!/usr/bin/perl
+# TLS_RESET=1: what fails on one side does not look like an end on the other. First what a program's end says to the peer, for the server and
+# the client side of ours with peers on OpenSSL and GnuTLS in each protocol version that the engine speaks; then the whole path, client,
+# sslserver or tcpserver, tcpclient or sslclient, relay, backend.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/lib/peers";
+use Bear;
+use BearTls qw(versions newest pair io_program);
+use IO::Socket::IP;
+use Peers;
+use POSIX ();
+use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF);
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my @peers = peers() or plan skip_all => 'no C compiler, or neither libssl-dev nor libgnutls28-dev';
+$SIG{PIPE} = 'IGNORE';
+
+# ---- what a program's end says ----
+
+my $alert = qr/end alert 80/; # internal_error
+
+# One meeting on both sides with every peer, as in ends.t, with TLS_RESET=1; checks exit code, lines of the peer, and of the log.
+sub everywhere {
+	my ($name, $meeting, $exit, $peer_lines, @log) = @_;
+	my @unlike = ref $log[-1] eq 'ARRAY' ? @{ pop @log } : ();
+	subtest $name => sub {
+		for my $side ('server', 'client') {
+			for my $form (map { my $peer = $_; map { [$peer, $_] } $peer eq 'openssl' ? versions() : newest() } @{ $meeting->{peers} || \@peers }) {
+				my ($peer, $version) = @$form;
+				my $result = meet({ %$meeting, side => $side, peer => $peer, version => $version,
+					env => { TLS_RESET => 1, SSL_UID => $>, %{ $meeting->{env} || {} } } });
+				my $words = "our $side, $peer, $version";
+				my $good = ok(!$result->{hung}, "$words: both ended");
+				$good &= is($result->{exit}, $exit, "$words: exit $exit");
+				$good &= like($result->{peer}, qr/\Aopen .*\n$peer_lines\n\z/, "$words: the peer");
+				$good &= like($result->{log}, $_, "$words: the log") for @log;
+				$good &= unlike($result->{log}, $_, "$words: not in the log") for @unlike;
+				my ($least, $most) = @{ $meeting->{seconds} || [0, 1.9] };
+				$good &= ok($result->{seconds} >= $least && $result->{seconds} < $most, "$words: after $least to $most s ($result->{seconds})");
+				diag("$name, $words: exit ", $result->{exit} // 'none', "\npeer:\n$result->{peer}ours:\n$result->{log}") unless $good;
+			}
+		}
+	};
+}
+
+my $said = qr/(?<!un)failed \((exit|signal) \d+\)/;
+
+everywhere('a program that fails', { app => [qw(send 300000 exit 111)], steps => ['readall'] },
+	111, qr/received 300000\n$alert/, qr/-io: info: ended connection with: 127\.0\.0\.1 for pid: \d+: prog failed \(exit 111\): connection broken off$/m);
+everywhere('by a signal', { peers => ['openssl'], app => [qw(send 1000 kill KILL)], steps => ['readall'] },
+	137, qr/received 1000\n$alert/, qr/: prog failed \(signal 9\): connection broken off$/m);
+everywhere('without a word', { peers => ['openssl'], prog => [qw(sh -c), 'exit 1'], steps => ['readall'] },
+	1, qr/received 0\n$alert/, qr/: prog failed \(exit 1\)/);
+everywhere('that is not there', { peers => ['openssl'], prog => ['/nonexistent'], steps => ['readall'] },
+	111, qr/received 0\n$alert/, qr/: prog failed \(exit 111\)/);
+everywhere('after the peer has ended by close_notify', { app => [qw(readall send 300000 exit 2)], steps => [qw(send 100000 notify readall)] },
+	2, qr/received 300000\n$alert/, qr/received 100000\n/, qr/: prog failed \(exit 2\)/);
+everywhere('after the peer has ended by a bare FIN', { peers => ['openssl'], app => [qw(readall send 300000 exit 2)], steps => [qw(send 100000 fin readall)] },
+	2, qr/received 300000\n$alert/, qr/received 100000\n/, qr/: prog failed \(exit 2\)/);
+everywhere('while a slow peer has not taken all', { app => [qw(send 3000000 exit 5)], peer_env => { PEER_RCVBUF => 4096 }, steps => [qw(pause 300 trickle 600000 50)], seconds => [0.3, 10] },
+	5, qr/received 3000000\n$alert/, qr/: prog failed \(exit 5\)/);
+everywhere('-s: no bare FIN either', { peers => ['openssl'], tls => ['-s'], app => [qw(send 1000 exit 3)], steps => ['readall'] },
+	3, qr/received 1000\n$alert/, qr/: prog failed \(exit 3\)/);
+everywhere('TLS_CLOSE=wait: it is not waited for the peer', { peers => ['openssl'], env => { TLS_CLOSE => 'wait' }, app => [qw(send 1000 exit 3)], steps => ['readall'] },
+	3, qr/received 1000\n$alert/, qr/: prog failed \(exit 3\)/);
+
+everywhere('a program that ends with 0', { app => [qw(send 300000)], steps => ['readall'] }, 0, qr/received 300000\nend close_notify/, [$said]);
+everywhere('that first reads all', { peers => ['openssl'], app => [qw(readall send 300000)], steps => [qw(send 5000000 notify readall)] },
+	0, qr/received 300000\nend close_notify/, qr/received 5000000/, [$said]);
+everywhere('-s: a bare FIN', { peers => ['openssl'], tls => ['-s'], app => [qw(send 1000)], steps => ['readall'] }, 98, qr/received 1000\nend fin/, qr/decode_error/, [$said]); # OpenSSL's answer to that, see ends.t
+everywhere('TLS_RESET=0', { peers => ['openssl'], env => { TLS_RESET => '0' }, app => [qw(send 1000 exit 9)], steps => ['readall'] },
+	9, qr/received 1000\nend close_notify/, [$said]);
+everywhere('TLS_RESET empty', { peers => ['openssl'], env => { TLS_RESET => '' }, app => [qw(send 1000 exit 9)], steps => ['readall'] },
+	9, qr/received 1000\nend close_notify/, [$said]);
+everywhere('TLS_RESET not set', { peers => ['openssl'], env => { TLS_RESET => undef }, app => [qw(send 1000 exit 9)], steps => ['readall'] },
+	9, qr/received 1000\nend close_notify/, [$said]);
+
+# The peer's "notify" comes once it has read ours: it is what the program waits for.
+everywhere('a program that ends its output alone: close_notify at once', { app => [qw(send 1000 closeout readall exit 7)], steps => [qw(readall send 2000 notify)] },
+	7, qr/received 1000\nend close_notify/, qr/received 2000\n/, [$said]);
+everywhere('the same, and it fails 3 seconds later', { peers => ['openssl'], app => [qw(send 1000 closeout pause 3000 exit 7)], steps => [qw(readall say told)], seconds => [2.9, 6] },
+	7, qr/received 1000\nend close_notify\ntold/, [$said]);
+everywhere('a program that ends both and lives on: close_notify after 2 seconds',
+	{ peers => ['openssl'], app => [qw(send 1000 closein closeout pause 4000 exit 7)], steps => [qw(readall)], seconds => [3.9, 7] },
+	7, qr/received 1000\nend close_notify/, [$said]);
+everywhere('a program that ends both, and 0.5 seconds later fails', { peers => ['openssl'], app => [qw(send 1000 closein closeout pause 500 exit 7)], steps => ['readall'], seconds => [0.4, 1.9] },
+	7, qr/received 1000\n$alert/, qr/: prog failed \(exit 7\)/);
+
+# coreutils close their output themselves before they end; the descriptors of others go in no order to rely on. Neither is a matter of luck.
+subtest 'programs that fail, of all kinds' => sub {
+	my $half = spew(temporary('half'), "\0\1\2\3\4"); # as the peers expect it
+	for my $prog (['cat', $half, '/nonexistent'], ['sh', '-c', "cat $half; exit 1"], [$^X, '-e', 'print "\0\1\2\3\4"; exit 1'],
+		[$^X, '-e', 'print "\0\1\2\3\4"; close STDOUT; exit 1'], ['sh', '-c', "cat $half; kill -KILL \$\$"]) {
+		my $server = serve({ env => pair('server-p256', TLS_RESET => 1) }, command('sslserver'), '-1', '127.0.0.1', '0', @$prog);
+		my @out = map { run({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost' } }, peer($peers[0]), 'client', $server->{port}, 'readall')->{out} } 1 .. 15;
+		is(scalar(grep { m{received 5\nend alert 80\n\z} } @out), 15, "@$prog: an alert, 15 times") or diag(grep { !/end alert 80\n\z/ } @out);
+	}
+};
+
+# How long the wait is, as the peer sees it.
+for my $case (['alone', [qw(closeout pause 3000 exit 7)], 0, 1], ['and its input', [qw(closein closeout pause 4000 exit 7)], 1.9, 3]) {
+	my ($name, $app, $least, $most) = @$case;
+	subtest "when the peer is told that the output ends, $name" => sub {
+		my $server = serve({ env => pair('server-p256', TLS_RESET => 1, SSL_UID => $>) }, command('tcpserver'), '-1', '127.0.0.1', '0', command('tlsd'), application(0, 1, @$app));
+		my $began = time;
+		my $client = run({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost' } }, peer($peers[0]), 'client', $server->{port}, 'readall');
+		my $took = time - $began;
+		like($client->{out}, qr/received 0\nend close_notify\n\z/, 'close_notify');
+		ok($took >= $least && $took < $most, "after $least to $most s ($took)");
+	};
+}
+
+subtest 'without -p there is nobody to wait for' => sub {
+	my $server = serve({ env => pair('server-p256', TLS_RESET => 1, SSL_UID => $>) }, command('tcpserver'), '-1v', '127.0.0.1', '0', $^X, '-MPOSIX=dup2,_exit', '-e',
+		'pipe my $r, my $w; pipe my $r2, my $w2; if (!fork) { close $r2; close $w2; close $r; syswrite $w, "\0\1\2"; _exit(1) }
+		 dup2(fileno $r, 20); dup2(fileno $w2, 21); dup2(20, 3); dup2(21, 4); exec @ARGV', command(io_program('tlsd-io')), '3', '4');
+	my $client = run({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost' } }, peer($peers[0]), 'client', $server->{port}, 'read', 3, 'readall');
+	like($client->{out}, qr/end close_notify\n\z/, 'close_notify') or diag($client->{out}, $server->log);
+};
+
+# ---- who is told to end has not failed ----
+
+for my $signal (qw(TERM HUP INT)) {
+	everywhere("SIG$signal to the io program alone", { peers => ['openssl'], app => ['trap', $signal, 'send', 1000, 'readall'], steps => ['readall'],
+			during => sub {
+				my ($io, $app, $process) = @_;
+				$process->wait_for_log(qr/(sent 1000)/, 5);
+				kill $signal, $io;
+			} },
+		7, qr/received 1000\nend close_notify/, qr/signal $signal\n/, [$said]);
+}
+everywhere('SIGTERM to both, of which the program dies', { peers => ['openssl'], app => [qw(send 1000 readall)], steps => ['readall'],
+		during => sub {
+			my ($io, $app, $process) = @_;
+			$process->wait_for_log(qr/(sent 1000)/, 5);
+			kill 'STOP', $io;
+			kill 'TERM', $app, $io;
+			kill 'CONT', $io;
+		} },
+	143, qr/received 1000\nend close_notify/, [$said]);
+everywhere('SIGTERM to the program alone', { peers => ['openssl'], app => [qw(send 1000 readall)], steps => ['readall'],
+		during => sub {
+			my ($io, $app, $process) = @_;
+			$process->wait_for_log(qr/(sent 1000)/, 5);
+			kill 'TERM', $app;
+		} },
+	143, qr/received 1000\n$alert/, qr/: prog failed \(signal 15\)/);
+everywhere('the idle limit', { peers => ['openssl'], tls => ['-K', 500], app => [qw(send 1000 readall exit 4)], steps => ['readall'] },
+	143, qr/received 1000\nend (close_notify|fin)/, qr/idle for 500 ms/, [$said]);
+
+done_testing;
