@@ -8,7 +8,7 @@ use Bear;
 use Digest::SHA qw(sha256_hex);
 use IO::Socket::IP;
 use POSIX ();
-use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC SOL_SOCKET SO_LINGER SO_RCVBUF);
+use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC SOL_SOCKET SO_LINGER SO_RCVBUF SO_SNDBUF);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -124,13 +124,13 @@ subtest 'large transfers with an immediate end' => sub {
 
 subtest 'the last byte, though input is unread' => sub {
 	# Closing with unread input resets, and the reset takes what was not yet read: so it is taken off first.
-	my ($process, $near, $far) = joined('pipe', 'tcp');
+	my ($process, $near, $far) = joined('unix', 'tcp');
 	syswrite $far->{w}, 'x' x 100_000;
 	ok(read_some_of($near, 1000), 'something comes');
-	close $near->{r}; # nobody reads the rest
+	shutdown $near->{r}, 0; # nobody reads the rest
 	syswrite $far->{w}, 'y' x 100_000;
 	syswrite $near->{w}, 'last words';
-	close $near->{w};
+	end_writing($near);
 	is(read_all($far->{r}, 5), 'last words', 'are delivered');
 	for (1, 2) {
 		ok(defined syswrite($far->{w}, 'z'), 'what still comes is taken off, not answered with a reset');
@@ -139,6 +139,88 @@ subtest 'the last byte, though input is unread' => sub {
 	my $end = $process->wait_for_end(5);
 	is($end && $end->{exit}, 111, 'exit 111, as bytes were lost');
 	like($process->log, qr/\Arelay: error: unable to write descriptor 1: Broken pipe\n\z/, 'in words');
+};
+
+subtest 'a peer that reads only when it has written all' => sub {
+	# What it still writes has no reader, and while nobody took it off, what is in flight to it would wait for ever, or be reset.
+	my ($process, $near, $far) = joined('unix', 'tcp');
+	setsockopt $far->{w}, SOL_SOCKET, SO_SNDBUF, 8192;
+	setsockopt $far->{r}, SOL_SOCKET, SO_RCVBUF, 8192;
+	shutdown $near->{r}, 0;
+	my $last = substr $random, 0, 300_000;
+	my $pid = sender($near, $last, 65536);
+	my $wrote = eval {
+		local $SIG{ALRM} = sub { die "still writing\n" };
+		alarm 10;
+		for (my $at = 0; $at < 700_000;) { $at += syswrite($far->{w}, $random, 20_000, $at) || die "$!\n" }
+		alarm 0;
+		1;
+	};
+	alarm 0;
+	ok($wrote, 'it can write all that nobody wants') or diag($@);
+	is(sha256_hex(read_all($far->{r}, 10)), sha256_hex($last), 'and gets every byte that was in flight');
+	waitpid $pid, 0;
+	end_all($far);
+	is(($process->wait_for_end(5) || {})->{exit}, 111, 'exit 111, as bytes were lost');
+};
+
+subtest 'pipes whose program has lost its connection, or died' => sub {
+	# It reads no more, then its output ends: no end. One whose peer has ended goes on to read.
+	for my $side ('near', 'far') {
+		for my $order ('before', 'after') {
+			my ($process, @ends) = joined($side eq 'near' ? ('pipe', 'tcp') : ('tcp', 'pipe'));
+			my ($pipe, $tcp) = $side eq 'near' ? @ends : reverse @ends;
+			my ($in, $out) = $side eq 'near' ? (0, 1) : (6, 7);
+			syswrite $pipe->{w}, 'all there is';
+			$order eq 'before' ? close $pipe->{r} : close $pipe->{w};
+			is(read_some_of($tcp, 12), 'all there is', "$side, $order: what there was");
+			if ($order eq 'before') {
+				close $pipe->{w};
+				my $n = sysread $tcp->{r}, my $byte, 1;
+				ok(!defined $n && $!{ECONNRESET}, 'it is passed on as a reset') or diag(defined $n ? "read $n" : $!);
+				is(($process->wait_for_end(5) || {})->{exit}, 111, 'exit 111');
+				is($process->log, "relay: error: unable to read descriptor $in: connection lost\n", 'in words');
+			} else {
+				is(read_all($tcp->{r}, 5), '', 'it is an end');
+				close $pipe->{r};
+				syswrite $tcp->{w}, 'x';
+				end_writing($tcp);
+				is(($process->wait_for_end(5) || {})->{exit}, 111, 'exit 111 for a byte that was lost');
+				is($process->log, "relay: error: unable to write descriptor $out: Broken pipe\n", 'in words');
+			}
+		}
+	}
+	# While much is left to be delivered: it is, and what was an end when it came remains one.
+	for my $order ('before', 'after') {
+		my ($process, $near, $far) = joined('pipe', 'tcp');
+		setsockopt $far->{r}, SOL_SOCKET, SO_RCVBUF, 8192;
+		my $pid = fork // die;
+		if (!$pid) { close $near->{r}; my $at = 0; while ($at < 3_000_000) { $at += syswrite($near->{w}, $random, 65536, $at) || last } POSIX::_exit(0) }
+		close $near->{w};
+		if ($order eq 'before') { close $near->{r} }
+		else                    { $near->{r}->blocking(0) }
+		sleep 0.3;
+		my $got = '';
+		while (1) {
+			my $n = sysread $far->{r}, $got, 65536, length $got;
+			next if $n;
+			ok(defined $n ? $order eq 'after' : $!{ECONNRESET} && $order eq 'before', "3 MB, $order: " . (defined $n ? 'an end' : "$!"));
+			last;
+		}
+		is(sha256_hex($got), sha256_hex($random), 'and every byte');
+		waitpid $pid, 0;
+		end_all($far);
+		close $near->{r};
+		is(($process->wait_for_end(5) || {})->{exit}, $order eq 'before' ? 111 : 0, 'exit code');
+	}
+	# Somebody who types, with -e: input and output have nothing to do with each other.
+	my ($process, $near, $far) = joined('pipe', 'tcp', '-e');
+	close $near->{r};
+	syswrite $near->{w}, 'typed';
+	close $near->{w};
+	is(read_all($far->{r}, 5), 'typed', '-e: an end');
+	end_all($far);
+	is(($process->wait_for_end(5) || {})->{exit}, 0, 'exit 0');
 };
 
 subtest 'resets' => sub {

@@ -17,7 +17,24 @@ void loop_say(struct loop *l, enum relay_code code, const char *words)
 
 void loop_abandon_output(struct loop *l)
 {
+	bool first = !l->plain_ended;
+
 	l->plain_ended = true;
+	if (l->failed || l->lost || l->relay->prog <= 0 || !l->plain_in.is_pipe || !l->plain_out.is_pipe ||
+		l->plain_out.hung_up) {
+		l->plain_kept_until = 0;
+		port_end_reading(&l->plain_in);
+	} else if (first) {
+		l->plain_kept_until = l->now + (l->in_done ? END_NOTICED_MS : FAREWELL_MS);
+	}
+}
+
+static void check_kept_output(struct loop *l)
+{
+	if (!l->plain_kept_until ||
+		(l->now < l->plain_kept_until && !l->plain_eof && l->plain.discarded < UNWANTED_BYTES))
+		return;
+	l->plain_kept_until = 0;
 	port_end_reading(&l->plain_in);
 }
 
@@ -128,7 +145,7 @@ static bool plain_finished(struct loop *l)
 
 bool loop_finished(struct loop *l)
 {
-	return l->plain_ended && network_finished(l) && plain_finished(l);
+	return l->plain_ended && !l->plain_kept_until && network_finished(l) && plain_finished(l);
 }
 
 /* Neither side has moved a byte for too long: both ends, and prog is told. */
@@ -140,8 +157,8 @@ static void end_idle(struct loop *l)
 		(void)kill(l->relay->prog, SIGTERM); /* it may have gone, or run as somebody else */
 	l->net_ended = true;
 	l->in_n = 0;
-	loop_abandon_output(l);
 	loop_receiver_gone(l);
+	loop_abandon_output(l);
 	l->idle_since = 0;
 }
 
@@ -152,10 +169,11 @@ void loop_check_deadlines(struct loop *l)
 		loop_fail(l, ALERT_USER_CANCELED, "handshake timed out");
 	}
 	loop_look_at_prog(l);
+	check_kept_output(l);
 	if (l->signal_until && l->now >= l->signal_until) {
 		l->signal_until = 0;
-		loop_abandon_output(l);
 		loop_receiver_gone(l);
+		loop_abandon_output(l);
 	}
 	if (l->relay->idle_ms && l->idle_since && l->opened &&
 		l->now - l->idle_since >= (int64_t)l->relay->idle_ms)
@@ -169,6 +187,7 @@ int64_t loop_next_deadline(const struct loop *l)
 	keep_earliest(&earliest, l->handshake_deadline);
 	keep_earliest(&earliest, l->signal_until);
 	loop_prog_deadline(l, &earliest);
+	keep_earliest(&earliest, l->plain_kept_until);
 	farewell_deadline(&l->network, l->now, &earliest);
 	farewell_deadline(&l->plain, l->now, &earliest);
 	if (l->relay->idle_ms && l->idle_since && l->opened)

@@ -22,6 +22,9 @@ struct side {
 	int in_flags, out_flags; /* as they were found */
 	bool eof;                /* nothing more can be read from it */
 	bool reset;              /* by its peer */
+	bool pipes;              /* two, of one program that has the connection: see look_at_end */
+	bool end_seen;           /* the end of what comes from it */
+	bool broken;             /* that is none, as it has failed */
 	bool pass_reset;         /* it is to be reset, as what it was sent has been cut short */
 	struct farewell leave;
 };
@@ -73,17 +76,34 @@ static void end_source(struct flow *f)
 		f->from->eof = true;
 }
 
+/*
+ * A pipe knows no reset. But an io program whose peer has ended in good order goes on to read what we send to
+ * it, and one whose connection failed, or that has died, does not: then its end, at first sight, is none.
+ * What is sent to it may have been found to have no reader, or been ended by us before; in the latter case
+ * nobody can tell.
+ */
+static void look_at_end(struct side *s, const struct flow *to_it)
+{
+	struct pollfd p = { .fd = s->out.fd };
+
+	if (!s->pipes || s->end_seen)
+		return;
+	s->end_seen = true;
+	s->broken = to_it->gone == EPIPE || (p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & POLLERR);
+}
+
 /* An error that was told to a write is not told to the next read, which finds an end: hence reset. */
 static void source_ended(struct join *j, struct flow *f, int error)
 {
 	char words[64];
 
+	look_at_end(f->from, f == &j->out ? &j->in : &j->out);
 	f->from->eof = true;
 	f->from->reset |= error != 0;
-	f->cut = f->from->reset;
+	f->cut = f->from->reset || f->from->broken;
 	if (f->cut) {
 		(void)snprintf(words, sizeof words, "unable to read descriptor %d: ", f->from->in.fd);
-		say(j, true, words, strerror(error ? error : ECONNRESET));
+		say(j, true, words, f->from->broken ? "connection lost" : strerror(error ? error : ECONNRESET));
 	}
 	end_source(f);
 }
@@ -116,7 +136,8 @@ static void receiver_gone(struct join *j, struct flow *f, int error)
 	end_source(f);
 }
 
-/* The end is told once all has been delivered. */
+/* The end is told once all has been delivered. Where it is none, a pipe gets its own with our exit code: the
+ * program at its other end may pass that on (TLS_RESET). */
 static bool settle(struct flow *f)
 {
 	if (!f->ended || f->channel.n || f->done)
@@ -124,7 +145,7 @@ static bool settle(struct flow *f)
 	f->done = true;
 	if (f->cut && is_tcp(&f->to->out))
 		f->to->pass_reset = true;
-	else
+	else if (!f->cut || !f->to->out.is_pipe)
 		port_end_writing(&f->to->out);
 	return true;
 }
@@ -313,6 +334,10 @@ static bool wait_for_more(struct join *j, bool busy)
 	waiting_take_answer(&p[1], &j->far.out);
 	waiting_take_answer(&p[2], &j->far.in);
 	waiting_take_answer(&p[3], &j->near.out);
+	if (j->near.in.hung_up)
+		look_at_end(&j->near, &j->in);
+	if (j->far.in.hung_up)
+		look_at_end(&j->far, &j->out);
 	return true;
 }
 
@@ -322,6 +347,7 @@ static void open_side(struct side *s, int in, int out)
 {
 	port_open(&s->in, in);
 	port_open(&s->out, out);
+	s->pipes = s->in.is_pipe && s->out.is_pipe;
 	s->in_flags = fcntl(in, F_GETFL);
 	s->out_flags = fcntl(out, F_GETFL);
 }
@@ -383,6 +409,7 @@ void relay_join(const struct relay_join *wish, struct relay_join_end *end)
 		j->linger_ms = (int64_t)wish->idle_s * 1000;
 	open_side(&j->near, wish->near_in, wish->near_out);
 	open_side(&j->far, wish->far_in, wish->far_out);
+	j->near.pipes &= !wish->end_with_far; /* somebody who types, into something and out of something else */
 	open_flow(&j->out, &j->near, &j->far);
 	open_flow(&j->in, &j->far, &j->near);
 	j->now = j->idle_since = net_now();

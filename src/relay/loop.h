@@ -18,6 +18,7 @@ enum {
 	REFILL_BELOW = 16384, /* no new cleartext is sealed while more than this waits */
 	HANDSHAKE_BYTES = 256 << 10, /* that a peer may send before the handshake is complete */
 	FAREWELL_MS = 2000,          /* that prog has to finish its output after a signal */
+	END_NOTICED_MS = 200,        /* in which prog sees the end of its input before that of its output */
 	PASSES = 16                  /* over all descriptors before signals and deadlines get their turn */
 };
 
@@ -47,6 +48,7 @@ struct loop {
 	bool net_eof;  /* the network itself has ended: there is nothing to read any more */
 	bool in_done;  /* prog's input has ended: all of it was delivered, or nobody wants it */
 	bool unwanted; /* prog's input has no reader: what comes is thrown away */
+	bool lost;     /* the peer has not ended: the connection was reset */
 
 	/* from prog to the network */
 	bool plain_ended; /* nothing more from prog counts: its end, or nobody can be sent it */
@@ -55,6 +57,8 @@ struct loop {
 	bool notified;    /* close_notify was asked for, or is not to be sent */
 	bool out_done;    /* our side of the network has ended: shut down, or gone */
 	bool out_gone;    /* the latter */
+	int64_t
+		plain_kept_until; /* prog's output is read and thrown away: see loop_abandon_output; 0: it is not */
 
 	/* TLS_RESET, see prog.c */
 	bool output_end_seen; /* the end of prog's output */
@@ -80,7 +84,11 @@ void loop_fail(struct loop *, int alert, const char *words);
 void loop_note_failure(struct loop *);
 /* Nobody reads prog's input any more. */
 void loop_receiver_gone(struct loop *);
-/* Prog's output is not wanted any more: it learns so by SIGPIPE, even while it does not read what it is sent.
+/*
+ * Prog's output is not wanted any more: it learns so by SIGPIPE, even while it does not read what it is sent.
+ * At once where the connection has failed; then its input ends behind that. Where it has not, or that is not
+ * known yet, the end of its input comes first, so that whoever passes on ends (relay(1)) can tell the two
+ * from each other: so long, what it says is thrown away.
  */
 void loop_abandon_output(struct loop *);
 /* The network cannot be written any more. */

@@ -56,23 +56,40 @@ static void check_handshake(struct loop *l, size_t fresh)
 		check_hello(l, fresh);
 }
 
-static void network_read_ended(struct loop *l, bool lost)
+static void ended_in_handshake(struct loop *l, bool lost)
 {
 	char words[160];
 
+	(void)snprintf(words, sizeof words, "%s during the handshake",
+		lost ? strerror(l->net_in.error) : "peer ended the connection");
+	loop_fail(l, -1, words);
+}
+
+/* Without close_notify. An error that was told to a write is not told to the next read, which finds an end.
+ */
+static void ended_unsaid(struct loop *l, bool lost)
+{
+	const char *words = lost ? "connection lost without close_notify" : "peer ended without close_notify";
+
+	l->lost = lost || l->net_out.error == ECONNRESET;
+	if (!l->relay->strict_end)
+		return;
+	loop_say(l, RELAY_TLS_FAILED, words);
+	if (l->relay->configuration->pass_failure)
+		loop_fail(l, ALERT_DECODE_ERROR, words);
+}
+
+static void network_read_ended(struct loop *l, bool lost)
+{
 	l->net_eof = true;
 	if (!l->net_ended) {
 		l->net_ended = true;
-		if (!l->opened) {
-			(void)snprintf(words, sizeof words, "%s during the handshake",
-				lost ? strerror(l->net_in.error) : "peer ended the connection");
-			loop_fail(l, -1, words);
-		} else if (l->relay->strict_end) {
-			loop_say(l, RELAY_TLS_FAILED,
-				lost ? "connection lost without close_notify" : "peer ended without close_notify");
-		}
+		if (l->opened)
+			ended_unsaid(l, lost);
+		else
+			ended_in_handshake(l, lost);
 	}
-	if (lost)
+	if (lost || l->lost)
 		loop_network_gone(l);
 }
 
@@ -209,6 +226,8 @@ bool loop_write_plain(struct loop *l)
 		return false;
 	switch (port_write(&l->plain_out, l->gather + l->gather_at, l->gather_n, &n)) {
 	case PORT_MOVED:
+		if (l->plain_kept_until)
+			l->plain_kept_until = l->now + FAREWELL_MS;
 		l->gather_at += n;
 		l->gather_n -= n;
 		if (!l->gather_n)
@@ -233,6 +252,8 @@ bool loop_end_plain(struct loop *l)
 		return false;
 	l->in_done = true;
 	port_end_writing(&l->plain_out);
+	if (l->plain_kept_until)
+		l->plain_kept_until = l->now + END_NOTICED_MS;
 	return true;
 }
 

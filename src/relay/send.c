@@ -36,11 +36,12 @@ bool loop_drain_records(struct loop *l)
 	return moved;
 }
 
-/* Prog's socket, when nothing counts any more that comes from it: closing it with unread input would make a
- * reset of it. */
+/* When nothing counts any more that comes from prog: a socket, as closing it with unread input would make a
+ * reset of it, and whatever is not to be closed yet. */
 static bool drains_plain(const struct loop *l)
 {
-	return l->plain_ended && !l->plain_eof && l->plain_in.is_socket && l->plain.discarded < UNWANTED_BYTES;
+	return l->plain_ended && !l->plain_eof && (l->plain_in.is_socket || l->plain_kept_until) &&
+		   l->plain.discarded < UNWANTED_BYTES;
 }
 
 bool loop_wants_plain(const struct loop *l)
