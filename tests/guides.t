@@ -57,10 +57,16 @@ subtest 'before a service' => sub {
 	for my $case (['front', { 143 => $imap->{port} }, ['one', 'one']], ['front-with-spares', { 143 => $closed, 144 => $spare->{port} }, ['two', 'two']],
 		['front-in-turn', { 143 => $imap->{port}, 144 => $spare->{port} }, ['one', 'two', 'one']], ['wrapped-port', { 143 => $imap->{port} }, ['one']], ['imap-front', { 143 => $imap->{port} }, ['one']]) {
 		my ($name, $ports, $answers) = @$case;
+		my $text = $script{$name};
 		$own = free_port();
 		my $server = served(recipe($name, 993 => $own, %$ports));
 		is(tls_ask("words\n"), "* $_\nwords\n", "$name: $_") for @$answers;
 		is($server->stop->{exit}, 0, 'ends well');
+		$own = free_port();
+		$script{$name} = $text;
+		$server = served(recipe($name, 993 => $own, 143 => $closed, 144 => $closed));
+		like(s_client({ in => "words\n" }, $own, '-quiet')->{err}, qr/alert internal error/, "$name: broken off when nobody answers");
+		$server->stop;
 	}
 };
 

@@ -151,4 +151,153 @@ everywhere('SIGTERM to the program alone', { peers => ['openssl'], app => [qw(se
 everywhere('the idle limit', { peers => ['openssl'], tls => ['-K', 500], app => [qw(send 1000 readall exit 4)], steps => ['readall'] },
 	143, qr/received 1000\nend (close_notify|fin)/, qr/idle for 500 ms/, [$said]);
 
+# ---- the whole path ----
+
+my $half = 100_000;
+
+# What a backend here does with one connection, in a process of its own; its last word comes back by ->().
+sub backend {
+	my ($does, $rcvbuf) = @_;
+	my $listening = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 5) or die "listen: $!";
+	setsockopt $listening, SOL_SOCKET, SO_RCVBUF, $rcvbuf if $rcvbuf;
+	my $said = temporary('backend' . $listening->sockport);
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		alarm 30;
+		my $accepted = $listening->accept or POSIX::_exit(1);
+		spew("$said.new", $does->($accepted));
+		rename "$said.new", $said;
+		POSIX::_exit(0);
+	}
+	return ($listening->sockport, sub { wait_until(sub { -e $said }, 15); kill 'KILL', $pid; waitpid $pid, 0; return slurp($said) });
+}
+
+sub reset_it { my ($socket) = @_; setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0; close $socket }
+
+sub pattern { my ($n) = @_; return substr pack('C*', 0 .. 250) x (1 + $n / 251), 0, $n }
+
+# Whether what was sent to a port is still with the system of the sender.
+sub unsent {
+	my ($port) = @_;
+	return scalar grep { my @field = split; $field[2] =~ /:0*(?i:\Q@{[sprintf '%X', $port]}\E)\z/ && $field[4] !~ /\A0+:/ } grep { /^\s*\d+:/ } split /\n/, slurp('/proc/net/tcp');
+}
+
+sub send_all { my ($socket, $bytes) = @_; for (my $at = 0; $at < length $bytes;) { $at += syswrite($socket, $bytes, 65536, $at) || last } }
+
+# All that comes, and how it ends: "1000 end", "1000 reset".
+sub receive {
+	my ($socket) = @_;
+	my $total = 0;
+	while (1) {
+		my $n = sysread $socket, my $bytes, 65536;
+		return "$total " . (defined $n ? 'end' : $!{ECONNRESET} ? 'reset' : "$!") unless $n;
+		$total += $n;
+	}
+}
+
+sub once { my ($port, $version, @steps) = @_; return run({ timeout => 25, env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost', PEER_VERSION => $version } }, peer($peers[0]), 'client', $port, @steps)->{out} }
+
+# sslserver, tcpclient and relay before a port; with options of tlsd, in the form that has them.
+sub front {
+	my ($port, $env, @tlsd) = @_;
+	my @rest = (command('tcpclient'), '-RHl0', '127.0.0.1', $port, command('relay'));
+	return serve({ env => pair('server-p256', TLS_RESET => 1, SSL_UID => $>, %$env) }, @tlsd ? (command('tcpserver'), '-1v', '127.0.0.1', '0', command('tlsd'), @tlsd, @rest)
+		: (command('sslserver'), '-1v', '127.0.0.1', '0', @rest));
+}
+
+# One connection: what the client's lines, the backend's word and the exit code are to be.
+sub through {
+	my ($name, $version, $does, $steps, $client, $word, $exit, %more) = @_;
+	my ($port, $said) = backend($does, $more{rcvbuf});
+	my $server = front($port, $more{env} || {}, @{ $more{tlsd} || [] });
+	spew(temporary('front'), $server->{port});
+	my $out = once($server->{port}, $version, @$steps);
+	like($out, qr/\Aopen .*\n$client\z/, "$name: the client");
+	like($said->(), $word, "$name: the backend");
+	my $status = $server->wait_for_log(qr/ end(?:ed by)? \d+ status (\d+)/, 10);
+	is(($status // -1) >> 8, $exit, "$name: exit $exit") or diag($server->log) if defined $exit;
+	$server->stop;
+	return $server->log;
+}
+
+for my $version (versions()) {
+	subtest "client, sslserver, tcpclient, relay, backend: $version" => sub {
+		my $breaks = sub { my ($socket) = @_; send_all($socket, pattern($half)); sysread $socket, my $go, 2; reset_it($socket); return 'reset' };
+		my $log = through('a backend that resets', $version, $breaks, ['read', $half, 'text', 'go', 'readall'], qr/received $half\nreceived $half\nend alert 80\n/, qr/reset/, 111);
+		like($log, qr/^tlsd-io: info: ended connection with: 127\.0\.0\.1 for pid: \d+: prog failed \(exit 111\): connection broken off$/m, 'and a line says so');
+		like($log, qr/^relay: error: unable to read descriptor 6: Connection reset by peer$/m, 'behind the reason');
+		through('without TLS_RESET', $version, $breaks, ['read', $half, 'text', 'go', 'readall'], qr/received $half\nreceived $half\nend close_notify\n/, qr/reset/, 111, env => { TLS_RESET => undef });
+		through('after the client has ended', $version, sub { my ($socket) = @_; my $got = receive($socket); send_all($socket, pattern($half)); sleep 0.5; reset_it($socket); return $got },
+			['text', 'go', 'notify', 'readall'], qr/received $half\nend alert 80\n/, qr/\A2 end/, 111);
+		through('an end is an end', $version, sub { my ($socket) = @_; send_all($socket, pattern($half)); shutdown $socket, 1; return receive($socket) }, ['readall', 'text', 'late', 'notify'],
+			qr/received $half\nend close_notify\n/, qr/\A4 end/, 0);
+		through('half-closed, and an answer much later', $version, sub { my ($socket) = @_; my $got = receive($socket); sleep 0.4; send_all($socket, pattern($half)); return $got },
+			['send', 5000, 'notify', 'readall'], qr/received $half\nend close_notify\n/, qr/\A5000 end/, 0);
+
+		# What the client does, as the backend sees it.
+		my $mute = sub { my ($socket) = @_; sleep 0.3; return receive($socket) };
+		# All of it has reached ours, and much not yet the backend, when the client closes without reading: which resets what comes to it.
+		my $talks = sub {
+			my ($socket) = @_;
+			my $total = 0;
+			while ($total < 2_500_000) { $total += sysread $socket, my $bytes, 65536 }
+			sleep 1;
+			while (unsent(slurp(temporary('front')))) { $total += sysread $socket, my $bytes, 65536 }
+			my $pid = fork;
+			if (!$pid) { for (1 .. 40) { syswrite $socket, pattern(20_000); sleep 0.05 } POSIX::_exit(0) }
+			sleep 1;
+			my ($rest, $how) = split / /, receive($socket);
+			kill 'KILL', $pid;
+			waitpid $pid, 0;
+			return $total + $rest . " $how";
+		};
+		through('a client that resets', $version, $mute, ['send', 5000, 'pause', 200, 'reset'], qr//, qr/\A5000 reset/, 111);
+		like($log = through('5 MB, and reset', $version, $mute, ['send', 5_000_000, 'pause', 1500, 'reset'], qr//, qr/\A5000000 reset/, 111), qr/^relay: error: unable to read descriptor 0: connection lost$/m, 'in words');
+		through('one that resets while it is sent something', $version, sub { my ($socket) = @_; send_all($socket, pattern($half)); return receive($socket) }, ['send', 5000, 'read', 1000, 'pause', 200, 'reset'], qr/received \d+\n/, qr/\A5000 reset/, 111);
+		through('close_notify and gone', $version, $mute, ['send', 5000, 'notify', 'close'], qr//, qr/\A5000 end/, 0);
+		through('5 MB, close_notify and gone', $version, $mute, ['send', 5_000_000, 'notify', 'close'], qr//, qr/\A5000000 end/, 0);
+		through('6 MB, close_notify and gone, while the backend talks', $version, $talks, ['send', 6_000_000, 'notify', 'pause', 1000, 'read', 1, 'close'], qr/received 1\n/, qr/\A6000000 end/, undef, rcvbuf => 4096);
+		through('a bare FIN', $version, $mute, ['send', 5000, 'fin', 'readall'], qr/received 0\nend .*\n/, qr/\A5000 end/, 0);
+		through('a bare FIN, -J', $version, $mute, ['send', 5000, 'fin', 'readall'], qr/received 0\nend .*\n/, qr/\A5000 reset/, 98, tlsd => ['-J']);
+		through('close_notify, -J', $version, $mute, ['send', 5000, 'notify', 'readall'], qr/received 0\nend close_notify\n/, qr/\A5000 end/, 0, tlsd => ['-J']);
+	};
+
+	subtest "client, tcpserver, sslclient, relay, TLS server: $version" => sub {
+		my $meet = sub {
+			my ($name, $steps, $does, $word, $lines, $exit) = @_;
+			my $server = serve({ env => { PEER_VERSION => $version } }, peer($peers[0]), 'server', file('server-p256.pem'), file('server-p256.key'), @$steps);
+			my $front = serve({ env => { CAFILE => file('root.pem'), TLS_RESET => 1, SSL_UID => $> } }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('sslclient'), '-RHl0', 'localhost', $server->{port}, command('relay'));
+			like($does->(connect_to($front->{port})), $word, "$name: the client");
+			like(read_all($server->{pipe}, 15), qr/open .*\n$lines\z/, "$name: the server");
+			is(($front->wait_for_log(qr/ end \d+ status (\d+)/, 10) // -1) >> 8, $exit, "$name: exit $exit") or diag($front->log);
+			$_->stop for $server, $front;
+		};
+		my $asks = sub { my ($socket) = @_; Bear::read_some($socket, time + 5); syswrite $socket, "\0\1"; return receive($socket) };
+		$meet->('a server that resets', ['send', $half, 'read', 2, 'pause', 200, 'reset'], $asks, qr/ reset/, qr/received 2\n/, 111);
+		$meet->('a server that ends', ['send', $half, 'notify', 'readall'], sub { my ($socket) = @_; my $got = receive($socket); close $socket; return $got }, qr/\A$half end/, qr/received 0\nend close_notify\n/, 0);
+		$meet->('by a bare FIN', ['send', $half, 'fin', 'readall'], sub { my ($socket) = @_; my $got = receive($socket); close $socket; return $got }, qr/\A$half end/, qr/received 0\nend .*\n/, 0);
+		$meet->('a client that resets', ['readall'], sub { my ($socket) = @_; syswrite $socket, "\0\1"; sleep 0.5; reset_it($socket); return '' }, qr//, qr/received 2\nend alert 80\n/, 111);
+		$meet->('a client that ends', ['readall', 'send', 1000, 'notify'], sub { my ($socket) = @_; syswrite $socket, "\0\1"; shutdown $socket, 1; return receive($socket) }, qr/\A1000 end/, qr/received 2\nend close_notify\n/, 0);
+	};
+}
+
+subtest 'nobody behind it' => sub {
+	my $unused = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1)->sockport;
+	my $server = front($unused, {});
+	like(once($server->{port}, newest(), 'readall'), qr/received 0\nend alert 80\n\z/, 'an alert') for 1 .. 10;
+	my $client = run({ in => "x\n" }, 'openssl', 's_client', '-connect', "127.0.0.1:$server->{port}", '-CAfile', file('root.pem'), '-quiet', '-ign_eof');
+	like($client->{err}, qr/alert internal error/, 'as OpenSSL has it') or diag($client->{err});
+};
+
+subtest 'an io program that is killed' => sub {
+	my ($port, $said) = backend(sub { return receive($_[0]) });
+	my $server = front($port, {});
+	my $client = start({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost' } }, peer($peers[0]), 'client', $server->{port}, qw(send 1000 readall));
+	my $io = $server->wait_for_log(qr/^sslserver: ok (\d+)/m, 5);
+	sleep 0.5;
+	kill 'KILL', $io;
+	is($said->(), '1000 reset', 'the backend takes it for no end');
+	$client->wait_for_end(5);
+};
+
 done_testing;

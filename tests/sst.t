@@ -186,6 +186,22 @@ subtest 'sst: inetd' => sub {
 	is(by_inetd({}, sub { { out => ask($_[0], "clear\n") } }, $sst, '-in', '-p', 1)->{out}, '', 'what goes wrong is not said to the peer');
 };
 
+# A port where nobody answers: what the client is told, unless TLS_RESET says otherwise, or there is no relay in between.
+subtest 'what breaks off' => sub {
+	my $env = pair('server-rsa');
+	my $nobody = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1)->sockport;
+	my $broken = qr/alert internal error/;
+	my $fails = spew(temporary('fails'), "#!/bin/sh\nexit 3\n");
+	chmod 0755, $fails;
+	for my $case (['sst -i -p', [$sst, '-i', '-p', $nobody], [$sst, '-i', '--', $fails]], ['sslwrap -port', [$sslwrap, '-port', $nobody], [$sslwrap, '-exec', $fails]]) {
+		my ($name, $forwarding, $other) = @$case;
+		like(by_inetd($env, tls("x\n"), @$forwarding)->{err}, $broken, "$name: an alert");
+		unlike(by_inetd({ %$env, TLS_RESET => '0' }, tls("x\n"), @$forwarding)->{err}, $broken, 'TLS_RESET=0: an end');
+		unlike(by_inetd($env, tls("x\n"), @$other)->{err}, $broken, 'a program that fails: as it says itself');
+		like(by_inetd({ %$env, TLS_RESET => 1 }, tls("x\n"), @$other)->{err}, $broken, 'which can be changed');
+	}
+};
+
 subtest 'sst: embedded' => sub {
 	socketpair my $clear1, my $its1, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die;
 	socketpair my $clear2, my $its2, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die;
