@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/lib/peers";
 use Bear;
-use BearTls qw(versions newest pair io_program);
+use BearTls qw(versions newest pair io_program sslserver);
 use IO::Socket::IP;
 use Peers;
 use POSIX ();
@@ -289,15 +289,31 @@ subtest 'nobody behind it' => sub {
 	like($client->{err}, qr/alert internal error/, 'as OpenSSL has it') or diag($client->{err});
 };
 
+# Such a program lets go of its descriptors in no order to rely on.
 subtest 'an io program that is killed' => sub {
-	my ($port, $said) = backend(sub { return receive($_[0]) });
-	my $server = front($port, {});
-	my $client = start({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost' } }, peer($peers[0]), 'client', $server->{port}, qw(send 1000 readall));
-	my $io = $server->wait_for_log(qr/^sslserver: ok (\d+)/m, 5);
-	sleep 0.5;
-	kill 'KILL', $io;
-	is($said->(), '1000 reset', 'the backend takes it for no end');
-	$client->wait_for_end(5);
+	my @seen;
+	for (1 .. 10) {
+		my ($port, $said) = backend(sub { syswrite $_[0], "\0"; return receive($_[0]) });
+		my $server = front($port, {});
+		my $client = start({ env => { PEER_AUTHORITIES => file('root.pem'), PEER_NAME => 'localhost' } }, peer($peers[0]), 'client', $server->{port}, qw(send 1000 read 1 say begun readall));
+		wait_until(sub { slurp($client->{out}) =~ /^begun$/m }, 5);
+		kill 'KILL', $server->wait_for_log(qr/^sslserver: ok (\d+)/m, 5);
+		push @seen, $said->();
+		$_->stop for $client, $server;
+	}
+	is(scalar(grep { $_ eq '1000 reset' } @seen), 10, 'tlsd-io: a reset for the backend, 10 times') or diag("@seen");
+
+	@seen = ();
+	for (1 .. 10) {
+		my $server = sslserver({ pair => 'server-p256' }, [], 'sh', '-c', 'echo begun; exec sleep 10');
+		my $front = serve({ env => { CAFILE => file('root.pem'), TLS_RESET => 1 } }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('sslclient'), '-RHl0', 'localhost', $server->{port}, command('relay'));
+		my $socket = connect_to($front->{port});
+		is(read_line($socket, 5), 'begun', 'moving') or last;
+		kill 'KILL', $front->wait_for_log(qr/ ok (\d+)/, 5);
+		push @seen, receive($socket);
+		$_->stop for $front, $server;
+	}
+	is(scalar(grep { $_ eq '0 reset' } @seen), 10, 'tlsc-io: a reset for the client, 10 times') or diag("@seen");
 };
 
 done_testing;

@@ -15,7 +15,11 @@
 #include "relay/relay.h"
 #include "relay/waiting.h"
 
-enum { LINGER_MS = 60000, PASSES = 16 };
+enum {
+	LINGER_MS = 60000,
+	DYING_MS = 5, /* in which the system lets go of both pipes of a program that dies, whichever is first */
+	PASSES = 16
+};
 
 struct side {
 	struct port in, out;
@@ -89,7 +93,7 @@ static void look_at_end(struct side *s, const struct flow *to_it)
 	if (!s->pipes || s->end_seen)
 		return;
 	s->end_seen = true;
-	s->broken = to_it->gone == EPIPE || (p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & POLLERR);
+	s->broken = to_it->gone == EPIPE || (p.fd >= 0 && poll(&p, 1, DYING_MS) > 0 && p.revents & POLLERR);
 }
 
 /* An error that was told to a write is not told to the next read, which finds an end: hence reset. */
