@@ -193,7 +193,7 @@ subtest 'pipes whose program has lost its connection, or died' => sub {
 	# While much is left to be delivered: it is, and what was an end when it came remains one.
 	for my $order ('before', 'after') {
 		my ($process, $near, $far) = joined('pipe', 'tcp');
-		setsockopt $far->{r}, SOL_SOCKET, SO_RCVBUF, 8192;
+		setsockopt $far->{r}, SOL_SOCKET, SO_RCVBUF, 65536;
 		my $pid = fork // die;
 		if (!$pid) { close $near->{r}; my $at = 0; while ($at < 3_000_000) { $at += syswrite($near->{w}, $random, 65536, $at) || last } POSIX::_exit(0) }
 		close $near->{w};

@@ -4,34 +4,16 @@
  * moves bytes, waits with a deadline, or ends.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include "net/net.h"
 #include "relay/channel.h"
 #include "relay/farewell.h"
 #include "relay/relay.h"
+#include "relay/side.h"
 #include "relay/waiting.h"
 
-enum {
-	LINGER_MS = 60000,
-	DYING_MS = 5, /* in which the system lets go of both pipes of a program that dies, whichever is first */
-	PASSES = 16
-};
-
-struct side {
-	struct port in, out;
-	int in_flags, out_flags; /* as they were found */
-	bool eof;                /* nothing more can be read from it */
-	bool reset;              /* by its peer */
-	bool pipes;              /* two, of one program that has the connection: see look_at_end */
-	bool end_seen;           /* the end of what comes from it */
-	bool broken;             /* that is none, as it has failed */
-	bool pass_reset;         /* it is to be reset, as what it was sent has been cut short */
-	struct farewell leave;
-};
+enum { LINGER_MS = 60000, PASSES = 16 };
 
 struct flow {
 	struct side *from, *to;
@@ -67,11 +49,6 @@ static void say(struct join *j, bool failed, const char *doing, const char *reas
 
 /* ---- ends ---- */
 
-static bool is_tcp(const struct port *port)
-{
-	return port->is_socket && !port->is_local;
-}
-
 static void end_source(struct flow *f)
 {
 	f->ended = true;
@@ -80,28 +57,12 @@ static void end_source(struct flow *f)
 		f->from->eof = true;
 }
 
-/*
- * A pipe knows no reset. But an io program whose peer has ended in good order goes on to read what we send to
- * it, and one whose connection failed, or that has died, does not: then its end, at first sight, is none.
- * What is sent to it may have been found to have no reader, or been ended by us before; in the latter case
- * nobody can tell.
- */
-static void look_at_end(struct side *s, const struct flow *to_it)
-{
-	struct pollfd p = { .fd = s->out.fd };
-
-	if (!s->pipes || s->end_seen)
-		return;
-	s->end_seen = true;
-	s->broken = to_it->gone == EPIPE || (p.fd >= 0 && poll(&p, 1, DYING_MS) > 0 && p.revents & POLLERR);
-}
-
 /* An error that was told to a write is not told to the next read, which finds an end: hence reset. */
 static void source_ended(struct join *j, struct flow *f, int error)
 {
 	char words[64];
 
-	look_at_end(f->from, f == &j->out ? &j->in : &j->out);
+	side_look_at_end(f->from, (f == &j->out ? &j->in : &j->out)->gone);
 	f->from->eof = true;
 	f->from->reset |= error != 0;
 	f->cut = f->from->reset || f->from->broken;
@@ -110,13 +71,6 @@ static void source_ended(struct join *j, struct flow *f, int error)
 		say(j, true, words, f->from->broken ? "connection lost" : strerror(error ? error : ECONNRESET));
 	}
 	end_source(f);
-}
-
-static size_t waiting_at(const struct port *port)
-{
-	int n = 0;
-
-	return port->fd >= 0 && ioctl(port->fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 static void say_lost(struct join *j, const struct flow *f)
@@ -131,7 +85,7 @@ static void say_lost(struct join *j, const struct flow *f)
 static void receiver_gone(struct join *j, struct flow *f, int error)
 {
 	f->gone = error;
-	if (f->channel.n || waiting_at(&f->from->in))
+	if (f->channel.n || side_waiting(f->from))
 		say_lost(j, f);
 	f->from->leave.discarded += f->channel.n;
 	channel_close(&f->channel);
@@ -147,7 +101,7 @@ static bool settle(struct flow *f)
 	if (!f->ended || f->channel.n || f->done)
 		return false;
 	f->done = true;
-	if (f->cut && is_tcp(&f->to->out))
+	if (f->cut && side_is_tcp(f->to))
 		f->to->pass_reset = true;
 	else if (!f->cut || !f->to->out.is_pipe)
 		port_end_writing(&f->to->out);
@@ -339,22 +293,13 @@ static bool wait_for_more(struct join *j, bool busy)
 	waiting_take_answer(&p[2], &j->far.in);
 	waiting_take_answer(&p[3], &j->near.out);
 	if (j->near.in.hung_up)
-		look_at_end(&j->near, &j->in);
+		side_look_at_end(&j->near, j->in.gone);
 	if (j->far.in.hung_up)
-		look_at_end(&j->far, &j->out);
+		side_look_at_end(&j->far, j->out.gone);
 	return true;
 }
 
 /* ---- the whole ---- */
-
-static void open_side(struct side *s, int in, int out)
-{
-	port_open(&s->in, in);
-	port_open(&s->out, out);
-	s->pipes = s->in.is_pipe && s->out.is_pipe;
-	s->in_flags = fcntl(in, F_GETFL);
-	s->out_flags = fcntl(out, F_GETFL);
-}
 
 static void open_flow(struct flow *f, struct side *from, struct side *to)
 {
@@ -362,21 +307,6 @@ static void open_flow(struct flow *f, struct side *from, struct side *to)
 	f->to = to;
 	f->to_fd = to->out.fd;
 	channel_open(&f->channel, &from->in, &to->out);
-}
-
-/* O_NONBLOCK belongs to everybody who has the socket. */
-static void close_side(struct side *s)
-{
-	const struct linger at_once = { .l_onoff = 1 };
-
-	if (s->in.fd >= 0 && s->in_flags >= 0)
-		(void)fcntl(s->in.fd, F_SETFL, s->in_flags);
-	if (s->out.fd >= 0 && s->out_flags >= 0)
-		(void)fcntl(s->out.fd, F_SETFL, s->out_flags);
-	if (s->pass_reset && s->out.fd >= 0)
-		(void)setsockopt(s->out.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-	port_close(&s->in);
-	port_close(&s->out);
 }
 
 static void run(struct join *j)
@@ -411,9 +341,9 @@ void relay_join(const struct relay_join *wish, struct relay_join_end *end)
 	j->linger_ms = LINGER_MS;
 	if (wish->idle_s && (int64_t)wish->idle_s * 1000 < j->linger_ms)
 		j->linger_ms = (int64_t)wish->idle_s * 1000;
-	open_side(&j->near, wish->near_in, wish->near_out);
-	open_side(&j->far, wish->far_in, wish->far_out);
-	j->near.pipes &= !wish->end_with_far; /* somebody who types, into something and out of something else */
+	side_open(&j->near, wish->near_in, wish->near_out);
+	side_open(&j->far, wish->far_in, wish->far_out);
+	j->near.pipes &= !wish->end_with_far; /* somebody who types, into one thing and out of another */
 	open_flow(&j->out, &j->near, &j->far);
 	open_flow(&j->in, &j->far, &j->near);
 	j->now = j->idle_since = net_now();
@@ -421,8 +351,8 @@ void relay_join(const struct relay_join *wish, struct relay_join_end *end)
 		run(j);
 	else
 		say(j, true, "unable to catch signals: ", strerror(errno));
-	close_side(&j->near);
-	close_side(&j->far);
+	side_close(&j->near);
+	side_close(&j->far);
 	channel_close(&j->out.channel);
 	channel_close(&j->in.channel);
 	end->to_far = j->out.moved;
