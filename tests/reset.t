@@ -121,6 +121,17 @@ subtest 'without -p there is nobody to wait for' => sub {
 	like($client->{out}, qr/end close_notify\n\z/, 'close_notify') or diag($client->{out}, $server->log);
 };
 
+subtest 'a program that asked for TLS' => sub {
+	for my $closes (0, 1) {
+		my $prog = 'use POSIX; syswrite STDOUT, ""; open my $c, "+<&=", $ENV{SSLCTLFD}; syswrite $c, "y"; dup2($ENV{SSLREADFD}, 0); dup2($ENV{SSLWRITEFD}, 1);
+			if ($ARGV[0]) { POSIX::close($ENV{$_}) for qw(SSLREADFD SSLWRITEFD) } sysread STDIN, my $byte, 1; syswrite STDOUT, "\0\1\2"; POSIX::_exit(5)';
+		my $server = serve({ env => pair('server-p256', TLS_RESET => 1, SSL_UID => $>) }, command('tcpserver'), '-1v', '127.0.0.1', '0', command('ucspitlsd'), $^X, '-e', $prog, $closes);
+		my @out = map { once($server->{port}, newest(), 'send', 1, 'readall') } 1 .. 10;
+		is(scalar(grep { /received 3\nend alert 80\n\z/ } @out), 10, 'an alert, 10 times, the descriptors ' . ($closes ? 'closed' : 'left') . ' that it copied') or diag(@out, $server->log);
+		like($server->log, qr/ end \d+ status 1280$/m, 'exit code 5');
+	}
+};
+
 # ---- who is told to end has not failed ----
 
 for my $signal (qw(TERM HUP INT)) {
