@@ -12,7 +12,6 @@
 
 /* One connection a process; static, as some of it is large. */
 static struct relay_configuration configuration;
-static int prog_watched = -1;
 
 struct report {
 	const struct relay_program *program;
@@ -195,8 +194,6 @@ static void prepare(
 	chain_password_wipe(&password);
 	if (!good)
 		give_up(program, io, options->check, EXIT_CONFIGURATION, problem.words);
-	if (configuration.pass_failure && io->prog > 0)
-		prog_watched = relay_watch_prog(io->prog);
 	if (!chain_confine(io, &refused))
 		give_up_for(program, io, options->check, &refused);
 }
@@ -244,7 +241,6 @@ static void run(const struct relay_program *program, const struct tls_options *o
 		.strict_end = options->strict_end,
 		.idle_ms = options->idle_ms,
 		.prog = io->prog,
-		.prog_watched = prog_watched,
 		.opened = report_open,
 		.context = &report };
 

@@ -69,7 +69,7 @@ struct loop {
 	bool broken; /* poll has failed, or there is no engine: stop at once */
 
 	/* monotonic milliseconds; 0: not set */
-	int64_t now, handshake_deadline, idle_since, signal_until, lively_until, prog_until;
+	int64_t now, handshake_deadline, idle_since, signal_until, ending_until, prog_until;
 	struct waiting waiting;
 	struct farewell network, plain;
 };

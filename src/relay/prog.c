@@ -2,52 +2,16 @@
  * What prog's end says to the peer. By default the end of its output is an end like any other. With TLS_RESET
  * a prog that fails must not look like one that has said all: its exit code is waited for, within bounds.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 #include "relay/loop.h"
 
 enum {
-	LOOK_MS = 1,     /* between looks at what becomes of prog's input */
-	LIVELY_MS = 100, /* how long that is looked at */
-	PROG_MS = 2000   /* that prog has to end after its output and its input have */
+	ENDING_MS = 100, /* that prog has to end after its output has, where its input is still read */
+	PROG_MS = 2000   /* that it has where nobody reads that either */
 };
 
 /* ---- has only its output ended? ---- */
-
-int relay_watch_prog(pid_t prog)
-{
-#ifdef __linux__
-	char path[40];
-
-	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)prog);
-	return open(path, O_RDONLY | O_CLOEXEC); /* without it, see is_asleep */
-#else
-	(void)prog;
-	return -1;
-#endif
-}
-
-/*
- * True if prog waits for something, and so is not about to end. Between the end of its output and that of its
- * input one that ends is awake: Linux lets go of the descriptors of a process in no order to rely on, and
- * many a program closes its output by itself. Also true if nobody knows: elsewhere the descriptors go in the
- * order of their numbers, input first.
- */
-static bool is_asleep(int watched)
-{
-	char text[128]; /* "PID (name of at most 64 bytes) S ..." */
-	const char *state;
-	ssize_t n = watched >= 0 ? pread(watched, text, sizeof text - 1, 0) : -1;
-
-	if (n <= 0)
-		return true;
-	text[n] = 0;
-	state = strrchr(text, ')');
-	return !state || !strncmp(state, ") S", 3);
-}
 
 /* Nobody reads what prog is sent: we have ended that, or its reading end is closed. */
 static bool input_is_gone(const struct loop *l)
@@ -61,21 +25,24 @@ void loop_look_at_prog(struct loop *l)
 {
 	siginfo_t how;
 
-	if (!l->lively_until)
+	if (!l->ending_until)
 		return;
 	l->prog_counts = input_is_gone(l) || waiting_child_ended(l->relay->prog, &how);
-	if (l->prog_counts || is_asleep(l->relay->prog_watched) || l->now >= l->lively_until)
-		l->lively_until = 0;
+	if (l->prog_counts || l->now >= l->ending_until)
+		l->ending_until = 0;
 }
 
-/* What counts is what holds now, or as soon as prog sleeps: one that lives on and has its input has ended its
- * output only, and whatever becomes of it later, that was complete. */
+/*
+ * One that lives on and reads its input has ended its output only, and whatever becomes of it later, that was
+ * complete. But the end of a process shows first in its descriptors, which Linux closes in no order to rely
+ * on: hence a moment to see which it is.
+ */
 void loop_note_output_end(struct loop *l)
 {
 	if (l->output_end_seen || !l->relay->configuration->pass_failure || l->relay->prog <= 0)
 		return;
 	l->output_end_seen = true;
-	l->lively_until = l->now + LIVELY_MS;
+	l->ending_until = l->now + ENDING_MS;
 	loop_look_at_prog(l);
 }
 
@@ -120,7 +87,7 @@ bool loop_awaits_prog(struct loop *l)
 {
 	if (l->prog_asked)
 		return false;
-	if (l->lively_until || (l->prog_counts && await_end(l)))
+	if (l->ending_until || (l->prog_counts && await_end(l)))
 		return true;
 	l->prog_counts = false;
 	l->prog_until = 0;
@@ -131,7 +98,6 @@ void loop_prog_deadline(const struct loop *l, int64_t *earliest)
 {
 	if (l->notified || l->prog_asked)
 		return;
-	if (l->lively_until)
-		keep_earliest(earliest, l->now + LOOK_MS);
+	keep_earliest(earliest, l->ending_until);
 	keep_earliest(earliest, l->prog_until);
 }

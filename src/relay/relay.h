@@ -212,7 +212,6 @@ struct relay {
 	bool strict_end;  /* a bare FIN from the peer is an error */
 	unsigned idle_ms; /* 0: never */
 	pid_t prog;       /* gets signals sent to us, and SIGTERM at the idle limit; 0: nobody */
-	int prog_watched; /* of relay_watch_prog */
 	/* Called once, when the handshake is complete and the peer accepted; may leave a message that stays where
 	 * it is. False: give up (system failure, errno). */
 	bool (*opened)(
@@ -226,12 +225,6 @@ struct relay_end {
 	enum relay_code code;
 	char words[256]; /* reason of a failure; what ended the connection if that is worth a line, else "" */
 };
-
-/*
- * A descriptor by which relay_run sees what a child is doing (TLS_RESET); -1: there is none here. To be opened
- * before the rights for that are given up.
- */
-int relay_watch_prog(pid_t prog);
 
 /*
  * Runs one connection to its end: every direction has ended, and what could be delivered was. Closes the four

@@ -18,7 +18,7 @@ class Client:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = CONTEXT.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
         self.lock = threading.Lock()
-        self.clean = self.alert = None
+        self.clean = self.alert = self.failure = None
         self.early = []  # what had come before end_writing
         while True:
             try:
@@ -55,8 +55,10 @@ class Client:
                     self.early.append(self.tls.read(65536))
                     if not self.early[-1]:
                         break
-            except (ssl.SSLWantReadError, ssl.SSLError):
+            except ssl.SSLWantReadError:
                 pass
+            except ssl.SSLError as error:  # an alert that came with the end of the handshake: OpenSSL tells it once
+                self.failure = error
             try:
                 self.tls.unwrap()
             except (ssl.SSLWantReadError, ssl.SSLError):
@@ -68,6 +70,8 @@ class Client:
         while True:
             with self.lock:
                 try:
+                    if not self.early and self.failure:
+                        raise self.failure
                     piece = self.early.pop(0) if self.early else self.tls.read(65536)
                     if not piece:
                         self.clean = True
