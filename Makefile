@@ -64,7 +64,7 @@ endif
 
 COMMANDS := $(patsubst src/cmd/%.c,$(COMMAND)/%,$(wildcard src/cmd/*.c))
 OPENSSL_PROGRAMS := $(if $(filter openssl,$(BUILT_ENGINES)),$(addprefix $(COMMAND)/,tlsd-io-openssl tlsc-io-openssl))
-STUNNEL_AWK := $(addprefix src/stunnel/,$(addsuffix .awk,read options chain tls hosts services write))
+STUNNEL_AWK := $(addprefix src/stunnel/,$(addsuffix .awk,read options chain tls trust hosts services write))
 SCRIPTS := $(patsubst src/script/%,$(COMMAND)/%,$(filter-out %~ %.orig,$(wildcard src/script/*)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
 FUZZ_TESTS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out tests/fuzz/driver.c,$(wildcard tests/fuzz/*.c)))

@@ -196,6 +196,19 @@ subtest 'certificates' => sub {
 	says($server, "key = $key", 'translated: KEYFILE', env => { KEYFILE => $key });
 };
 
+sub blocks { return join '', slurp($_[0]) =~ /^(-----BEGIN CERTIFICATE-----\n.*?^-----END CERTIFICATE-----\n)/msg }
+
+# What is in the file of authorities that had to be made.
+sub believed {
+	my ($base, $line) = @_;
+	my $made = translate("$base$line\n");
+	is($made->{exit}, 0, $line) or diag($made->{err});
+	like($made->{err}, qr/warning: .* only self-signed certificates/, '… warns');
+	is(variable($made, 'CAFILE'), "$made->{dir}/s/authorities.pem", '… has a file of its own');
+	is(variable($made, 'CADIR'), '', '… and no folder');
+	return slurp("$made->{dir}/s/authorities.pem");
+}
+
 subtest 'who is believed' => sub {
 	says($server, 'verify = 0', 'default here', env => { CCAVERIFY => '' });
 	my $ca = "${server}CAfile = $root\n";
@@ -203,19 +216,21 @@ subtest 'who is believed' => sub {
 	says($ca, 'verify = 2', 'translated', env => { CCAVERIFY => 'require' });
 	says($ca, "verify = $_", 'refused') for 5, 'x', '-1';
 	says($server, "CAfile = $root", 'no counterpart: nobody is judged', env => { CAFILE => '' });
-	for my $text ("${server}verify = 2\n", "${client}verifyChain = yes\n") { like(translate($text)->{err}, qr/neither CAfile nor CApath/, 'no authorities') }
+	for my $text ("${server}verify = 2\n", "${client}verifyChain = yes\n") { like(translate($text)->{err}, qr/nobody could be believed/, 'no authorities') }
 	my $made = says($ca, 'verify = 3', 'translated', env => { CCAVERIFY => 'require', TLS_VERIFY => 'chain' });
 	like(variable($made, 'TLS_PIN'), qr/\Acert:[0-9a-f]{64}\z/, 'pin');
 	my $hash = lc(openssl('x509', '-in', $root, '-noout', '-fingerprint', '-sha256') =~ s/.*=|:|\n//gr);
 	is(variable($made, 'TLS_PIN'), "cert:$hash", 'of that certificate');
 	like($made->{err}, qr/warning: .*TLS_PIN has the certificates that are there now/, 'and a warning');
-	says($ca, 'verifyPeer = yes', 'translated', env => { TLS_VERIFY => 'none', TLS_PIN => "cert:$hash" });
+	says($ca, 'verifyPeer = yes', 'translated', env => { TLS_VERIFY => 'chain', CAFILE => $root, TLS_PIN => "cert:$hash" });
 	says($ca, 'requireCert = yes', 'refused: any certificate');
 	says("${ca}verifyChain = yes\n", 'requireCert = no', 'translated', env => { CCAVERIFY => 'optional' });
 	says("${ca}verifyChain = yes\n", 'checkHost = a.example.org', 'translated', env => { TLS_VERIFY => 'name', TLS_PEERNAME => 'a.example.org' });
 	says("${ca}verifyChain = yes\ncheckIP = 192.0.2.1\n", 'checkHost = a.example.org', 'refused: one name');
 	says($server, 'checkHost = a.example.org', 'warning: checks nothing');
-	says("${ca}verifyPeer = yes\n", 'checkHost = a.example.org', 'refused: checks nothing');
+	says("${ca}verifyPeer = yes\n", 'checkHost = a.example.org', 'translated', env => { TLS_VERIFY => 'name', TLS_PEERNAME => 'a.example.org' });
+	says("${ca}verifyChain = yes\n", "checkHost = $_", 'refused: not a host name') for '192.0.2.1', '::1', '.example.org', '*.example.org', 'a.example.org.', '-a b';
+	says("${ca}verifyChain = yes\n", "checkIP = $_", 'refused: not an address') for 'a.example.org', 'localhost', '1';
 	says("${ca}verifyChain = yes\n", 'checkEmail = a@example.org', 'refused');
 	says("${ca}verifyChain = yes\n", "CRLfile = $root", 'translated', env => { CRLFILE => $root });
 	says("${ca}verifyChain = yes\n", 'CRLpath = /crls', 'translated', env => { CRLDIR => '/crls' });
@@ -226,9 +241,20 @@ subtest 'who is believed' => sub {
 	my $folder = "$here/folder";
 	mkdir $folder;
 	spew("$folder/root.pem", slurp($root));
-	says("${server}verifyChain = yes\n", "CApath = $folder", 'warning: CADIR, where every file counts, whatever its name: root.pem');
+	like(translate("${server}verifyChain = yes\nCApath = $folder\n")->{err}, qr/nobody could be believed/, 'files are only found by their hash');
 	run('openssl', 'rehash', $folder);
 	says("${server}verifyChain = yes\n", "CApath = $folder", 'translated', env => { CADIR => $folder });
+	spew("$folder/other.pem", slurp(file('other-root.pem')));
+	like(believed("${server}verifyChain = yes\n", "CApath = $folder"), qr/\A\Q@{[blocks($root)]}\E\z/, 'another file in the folder is not believed');
+	my $mixed = spew("$here/mixed.pem", join '', map { slurp(file("$_.pem")) } qw(client intermediate root unknown));
+	is(believed("${server}verifyChain = yes\n", "CAfile = $mixed"), blocks($root), 'what is not self-signed is no authority');
+	is(believed("${client}verify = 3\n", "CAfile = $mixed"), blocks($root), 'for a client, too');
+	is(believed("${server}verifyChain = yes\nCApath = $folder\n", "CAfile = $mixed"), blocks($root) x 2, 'from both');
+	unlike(believed("${server}verifyChain = yes\nCRLfile = $root\n", 'CAfile = ' . spew("$here/both.pem", slurp($root) . slurp(file('self-signed.pem')))), qr/\Q@{[blocks(file('self-signed.pem'))]}\E/, 'with lists, none that could be on no list');
+	says("${ca}verifyPeer = yes\n", "CRLfile = $root", 'refused: verifyPeer without verifyChain');
+	like(translate("${server}verify = 2\nCAfile = $here/nosuch\n")->{err}, qr/nosuch: unable to read it/, 'authorities that cannot be read');
+	like(translate("${server}CAfile = $mixed\nverify = 2\nverifyChain = no\n")->{err}, qr/verify = 2: any certificate would do/, 'each line changes those before it');
+	is(variable(translate("${server}CAfile = $root\nverifyChain = yes\nverify = 0\n"), 'CCAVERIFY'), '', 'and the last one counts');
 	my $c = "${client}CAfile = $root\n";
 	says($c, 'verify = 1', 'translated', env => { TLS_VERIFY => 'chain', CAFILE => $root });
 	says($c, 'verifyChain = yes', 'translated', env => { TLS_VERIFY => 'chain' });

@@ -15,6 +15,7 @@ function translate_service(i, name, lines) {
 	split("", verdict_of)
 	split("", rules)
 	split("", alternatives)
+	authorities_text = ""
 	chain_n = rule_n = alternative_n = uses_root = names_wanted = wants_report = 0
 	is_client = yes_no("client", 0)
 	say("client", TRANSLATED, is_client ? "a client of TLS" : "a server of TLS")

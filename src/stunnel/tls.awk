@@ -140,174 +140,79 @@ function certificate() {
 
 # ---- who is believed ----
 
-# Whether there has to be a certificate: each of these options decides it anew for the lines behind it.
-function is_demanded(demanded, i, name, value) {
-	demanded = 0
+# 0: nobody is judged; 1: whoever shows a certificate; 2: everybody. by_chain, by_pin: by what. Each of these options changes what those
+# before it said.
+function verification(i, name, value, demanded) {
+	by_chain = by_pin = demanded = 0
 	for (i = 1; i <= line_n; i++) {
 		if (line_section[i] != 0 && line_section[i] != service)
 			continue
 		name = line_name[i]
 		value = tolower(line_value[i])
-		if (name == "verify")
-			demanded = value >= 2
-		else if (name ~ /^(verifychain|verifypeer)$/ && value == "yes")
-			demanded = 1
-		else if (name == "requirecert")
+		if (name == "verify") {
+			by_chain = value ~ /^[123]$/
+			by_pin = value ~ /^[34]$/
+			demanded = value ~ /^[234]$/
+		} else if (name == "verifychain")
+			by_chain = value == "yes"
+		else if (name == "verifypeer")
+			by_pin = value == "yes"
+		if (name == "requirecert" || (value == "yes" && name ~ /^verify(chain|peer)$/))
 			demanded = value == "yes"
 	}
-	return demanded
-}
-
-# 0: nobody is judged; 1: whoever shows a certificate; 2: everybody. by_chain, by_pin: by what.
-function verification(level) {
-	by_chain = by_pin = 0
-	level = 0
-	if (is_said("verify")) {
-		level = value_of("verify")
-		if (level !~ /^[0-4]$/) {
-			say("verify", REFUSED, "not a level")
-			level = 0
-		}
-		by_chain = level >= 1 && level <= 3
-		by_pin = level >= 3
-		if (level == 0)
-			say("verify", DEFAULT, "nobody is asked for a certificate that does not count")
-	}
-	if (yes_no("verifychain", 0))
-		by_chain = 1
-	if (yes_no("verifypeer", 0))
-		by_pin = 1
-	level = by_chain || by_pin ? (is_demanded() ? 2 : 1) : 0
-	if (yes_no("requirecert", 0) && !level && !is_client)
-		say("requirecert", REFUSED, "any certificate would do, also one that anybody made: say verifyChain or verifyPeer")
-	if (is_client && level == 1)
-		level = 2 # servers always show one
-	return level
+	if (is_said("verify") && value_of("verify") !~ /^[0-4]$/)
+		say("verify", REFUSED, "not a level")
+	yes_no("verifychain")
+	yes_no("verifypeer")
+	yes_no("requirecert")
+	if (by_chain || by_pin)
+		return demanded || is_client ? 2 : 1 # servers always show one
+	if (demanded && !is_client)
+		say(is_said("requirecert") ? "requirecert" : "verify", REFUSED, \
+			"any certificate would do, also one that anybody made: say verifyChain or verifyPeer")
+	return 0
 }
 
 function say_verification(words) {
-	if (value_of("verify") != 0 || !is_said("verify"))
-		say("verify", TRANSLATED, words)
+	say("verify", value_of("verify") == 0 ? DEFAULT : TRANSLATED, words)
 	say("verifychain", yes_no("verifychain", 0) ? TRANSLATED : DEFAULT, words)
 	say("verifypeer", yes_no("verifypeer", 0) ? TRANSLATED : DEFAULT, words)
-	if (!(is_said("requirecert") && yes_no("requirecert", 0) && !by_chain && !by_pin && !is_client))
-		say("requirecert", is_client ? NONE : TRANSLATED, is_client ? "of servers" : words)
-}
-
-# Files with authorities and lists. Those in folders are within chroot.
-function authorities(jail) {
-	jail = is_said("chroot") ? path_of("chroot") : ""
-	if (is_said("cafile"))
-		env["CAFILE"] = path_of("cafile")
-	if (is_said("capath")) {
-		env["CADIR"] = jail path_of("capath")
-		check_folder(env["CADIR"])
-	}
-	if (is_said("crlfile"))
-		env["CRLFILE"] = path_of("crlfile")
-	if (is_said("crlpath"))
-		env["CRLDIR"] = jail path_of("crlpath")
-}
-
-# stunnel only finds what is named by hash, here every file counts.
-function check_folder(folder, others) {
-	others = output_of("cd " shell_word(folder) " 2>/dev/null || exit 0; for f in *; do test -f \"$f\" || continue; case $f in" \
-		" [0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].*) continue ;; esac;" \
-		" grep -q -e \"-----BEGIN.*CERTIFICATE\" \"$f\" 2>/dev/null || continue;" \
-		" for l in *.[0-9]*; do test \"$(readlink \"$l\")\" = \"$f\" && continue 2; done; printf \"%s\\n\" \"$f\"; done")
-	if (others != "") {
-		sub(/\n.*/, "", others)
-		say("capath", WARNED, "CADIR, where every file counts, whatever its name: " others " would be believed, too")
-	} else
-		say("capath", TRANSLATED, "CADIR")
-}
-
-function say_authorities(level) {
-	say("cafile", level ? TRANSLATED : NONE, level ? "CAFILE" : "nobody is judged")
-	if (!level)
-		say("capath", NONE, "nobody is judged")
-	say("crlfile", level ? TRANSLATED : NONE, level ? "CRLFILE" : "nobody is judged")
-	say("crlpath", level ? TRANSLATED : NONE, level ? "CRLDIR" : "nobody is judged")
-}
-
-# verifyPeer: one of the certificates that are there now, in pin[].
-function pins(files, list, n, i, all) {
-	split("", pin)
-	if (is_said("cafile"))
-		pins_of(path_of("cafile"))
-	if (is_said("capath")) {
-		files = output_of("cd " shell_word(env["CADIR"]) " 2>/dev/null && for f in *; do test -f \"$f\" && printf \"%s\\n\" \"$f\"; done")
-		n = split(files, list, "\n")
-		for (i = 1; i <= n; i++)
-			pins_of(env["CADIR"] "/" list[i])
-	}
-	all = ""
-	n = 0
-	for (i in pin) {
-		all = all (all == "" ? "" : ",") "cert:" i
-		n++
-	}
-	if (n < 1 || n > 64)
-		error(section_where_of() ": verifyPeer needs 1 to 64 certificates in CAfile or CApath, and " n " are there")
-	env["TLS_PIN"] = all
-	warning(section_where_of() ": verifyPeer: TLS_PIN has the certificates that are there now; after a change of theirs write it anew")
-}
-
-function pins_of(path, line, text, on, hash) {
-	on = 0
-	while ((getline line < path) > 0) {
-		line = trimmed(line)
-		if (line ~ /^-----BEGIN (X509 )?CERTIFICATE-----$/) {
-			on = 1
-			text = ""
-		} else if (on && line ~ /^-----END /) {
-			on = 0
-			hash = substr(output_of("printf %s " text " | base64 -d 2>/dev/null | sha256sum"), 1, 64)
-			pin[hash] = 1
-		} else if (on && line ~ /^[A-Za-z0-9+\/=]+$/)
-			text = text line
-	}
-	close(path)
+	say("requirecert", is_client ? NONE : TRANSLATED, is_client ? "of servers" : words)
 }
 
 # checkHost and checkIP: one name or address.
-function names_to_check(level, lines, n, more, i) {
+function names_to_check(level, lines, n, more, i, value) {
 	n = lines_of("checkhost", lines)
 	for (i = lines_of("checkip", more); i >= 1; i--)
 		lines[++n] = more[i]
-	if (!n)
-		return 0
-	for (i = 1; i <= n; i++)
+	for (i = 1; i <= n; i++) {
+		value = line_value[lines[i]]
 		if (n > 1)
 			verdict(lines[i], REFUSED, "one name, or one address, can be checked: " n " are there")
-		else if (!level || !by_chain)
-			verdict(lines[i], by_pin ? REFUSED : WARNED, "checks nothing without verifyChain" (by_pin ? " here" : ", there as well"))
-		else if (line_value[lines[i]] !~ /^[A-Za-z0-9:._-]+$/)
-			verdict(lines[i], REFUSED, "not a name or address")
+		else if (!level)
+			verdict(lines[i], WARNED, "checks nothing without verifyChain or verifyPeer, there as well")
+		else if (line_name[lines[i]] == "checkip" ? value !~ /^([0-9]+(\.[0-9]+)+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$/ : \
+			is_address(value) || value !~ /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/)
+			verdict(lines[i], REFUSED, line_name[lines[i]] == "checkip" ? "not an address" : "not a host name")
 		else {
-			env["TLS_PEERNAME"] = line_value[lines[i]]
+			env["TLS_PEERNAME"] = value
 			verdict(lines[i], TRANSLATED, "TLS_PEERNAME, TLS_VERIFY=name")
 		}
+	}
 	return "TLS_PEERNAME" in env
 }
 
-function judge_clients(level, by_name) {
+function judge_clients(level) {
 	level = verification()
 	if (level) {
 		authorities()
-		if (by_chain && !("CAFILE" in env) && !("CADIR" in env))
-			error(section_where_of() ": neither CAfile nor CApath, so that no client could be believed")
-		if (by_pin)
-			pins()
 		env["CCAVERIFY"] = level == 1 ? "optional" : "require"
 		env["VERIFYDEPTH"] = 8
-	}
-	by_name = names_to_check(level)
-	env["TLS_VERIFY"] = !level || by_chain ? (by_name ? "name" : "chain") : "none"
-	if (!level)
-		delete env["TLS_VERIFY"]
+		env["TLS_VERIFY"] = names_to_check(level) ? "name" : "chain"
+	} else
+		names_to_check(level)
 	say_authorities(level)
-	say_verification(level ? "CCAVERIFY=" env["CCAVERIFY"] (by_pin ? ", TLS_PIN" : "") : "no client is asked for a certificate")
+	say_verification(level ? "CCAVERIFY=" env["CCAVERIFY"] (by_pin ? ", TLS_PIN" : "") : "nobody is asked for a certificate that does not count")
 	if (is_said("redirect"))
 		redirect(level)
 }
@@ -320,7 +225,6 @@ function redirect(level, lines, n) {
 	else if (take_address(lines[n], "localhost")) {
 		env["CCAVERIFY"] = "report"
 		wants_report = 1
-		elsewhere = (level == 1 ? "SUCCESS | NONE" : "SUCCESS")
 		elsewhere_host = host_found == "" ? "localhost" : host_found
 		elsewhere_port = port_found
 		say("redirect", TRANSLATED, "CCAVERIFY=report, and a choice in serve")
@@ -330,17 +234,12 @@ function redirect(level, lines, n) {
 function judge_servers(level, by_name) {
 	say("redirect", REFUSED, "a matter of servers, there as well")
 	level = verification()
-	if (level) {
+	if (level)
 		authorities()
-		if (by_chain && !("CAFILE" in env) && !("CADIR" in env))
-			error(section_where_of() ": neither CAfile nor CApath, so that no server could be believed")
-		if (by_pin)
-			pins()
-	}
 	by_name = names_to_check(level)
-	env["TLS_VERIFY"] = level && by_chain ? (by_name ? "name" : "chain") : "none"
+	env["TLS_VERIFY"] = !level ? "none" : by_name ? "name" : "chain"
 	say_authorities(level)
-	say_verification(level ? "TLS_VERIFY=" env["TLS_VERIFY"] (by_pin ? ", TLS_PIN" : "") : "TLS_VERIFY=none: the server is not checked, there neither")
+	say_verification("TLS_VERIFY=" env["TLS_VERIFY"] (by_pin ? ", TLS_PIN" : "") (level ? "" : ": the server is not checked, there neither"))
 	server_name_to_send(by_name)
 }
 

@@ -86,6 +86,8 @@ function write_service(name, at, i, text) {
 		write_to(at "/rules", text)
 		run_command("cd " shell_word(at) " && " shell_word(FOLDER "/tcprules") " rules.cdb rules.tmp <rules")
 	}
+	if (authorities_text != "")
+		write_to(at "/authorities.pem", authorities_text)
 	if (alternative_n)
 		write_script(at "/serve", serve_text())
 	if (is_client && proxy_user != "") {
@@ -111,7 +113,7 @@ function serve_text(i, text, open) {
 	open = 0
 	for (i = 1; i <= alternative_n; i++)
 		if (alternative_for[i] == "wrong certificate")
-			text = text "case ${SSL_CLIENT_VERIFY-} in\n" elsewhere ") ;;\n*) exec " alternatives[i] " ;;\nesac\n"
+			text = text "case ${SSL_CLIENT_VERIFY-} in\nSUCCESS) ;;\n*) exec " alternatives[i] " ;;\nesac\n"
 	text = text "case ${SSL_TLS_SNI_SERVERNAME-} in\n"
 	for (i = 1; i <= alternative_n; i++)
 		if (alternative_for[i] != "wrong certificate")

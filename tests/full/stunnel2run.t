@@ -120,6 +120,58 @@ both('not revoked', "$server connect = 127.0.0.1:ONE\nverifyChain = yes\nCAfile 
 both('redirect', "$server connect = 127.0.0.1:ONE\nverifyChain = yes\nCAfile = ROOT\nredirect = 127.0.0.1:TWO\n",
 	ask => [with('client', $greets), with('unknown', "two hello from 127.0.0.1\n"), ['no certificate', sub { tls($_[0], @tls12) }, "two hello from 127.0.0.1\n"]]);
 
+# Who is let in: the same certificates before both. What is behind a name is what stunnel does and this does not, which is more careful.
+subtest 'verdicts' => sub {
+	my $folder = "$here/verdicts";
+	mkdir $folder;
+	my @new = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes');
+	spew("$folder/x.cnf", "[x]\nbasicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth\nsubjectAltName = DNS:localhost\n");
+	for my $case (['good', 'root', 9], ['via', 'intermediate', 9], ['other', 'other-root', 9], ['ended', 'root', 0], ['pinned', 'other-root', 9], ['pinned-ended', 'other-root', 0]) {
+		my ($name, $authority, $days) = @$case;
+		openssl('req', '-new', @new, '-keyout', "$folder/$name.key", '-out', "$folder/$name.csr", '-subj', "/CN=$name");
+		openssl('x509', '-req', '-in', "$folder/$name.csr", '-out', "$folder/$name.pem", '-days', $days, '-CA', file("$authority.pem"), '-CAkey', file("$authority.key"), '-CAcreateserial',
+			'-extfile', "$folder/x.cnf", '-extensions', 'x');
+	}
+	openssl('req', '-x509', @new, '-keyout', "$folder/$_.key", '-out', "$folder/$_.pem", '-days', 9, '-subj', "/CN=$_") for 'own', 'stranger';
+	spew("$folder/$_.pem", slurp(file("$_.pem"))), spew("$folder/$_.key", slurp(file("$_.key"))) for 'client', 'unknown';
+	my @shown = sort qw(good via other ended pinned pinned-ended own stranger client unknown), '';
+	my $all = spew("$folder/all.pem", join '', map { slurp($_) } file('root.pem'), map { "$folder/$_.pem" } qw(good via ended pinned pinned-ended own client));
+	my $peers = spew("$folder/peers.pem", join '', map { slurp("$folder/$_.pem") } qw(pinned pinned-ended own client unknown));
+	my $partly = spew("$folder/partly.pem", slurp(file('intermediate.pem')) . slurp(file('root.pem')));
+	my %unlike = ('CAfile = PARTLY; verifyChain = yes' => 'via');
+	sleep 1.1; # until those of no day have ended
+	for my $authorities ('CAfile = ROOT', 'CAfile = ALL', 'CAfile = PEERS', 'CAfile = PARTLY', "CAfile = ROOT\nCRLfile = HERE/revoked.crl", "CAfile = PARTLY\nCRLfile = HERE/none.crl") {
+		for my $level ('verify = 1', 'verify = 2', 'verify = 3', 'verify = 4', 'verifyChain = yes', 'verifyPeer = yes', "verifyPeer = yes\nrequireCert = no", "verify = 3\nverifyPeer = no", "verifyChain = yes\nverify = 0",
+			"verifyChain = yes\nredirect = 127.0.0.1:TWO", "verify = 1\nredirect = 127.0.0.1:TWO", "verify = 4\ncheckHost = localhost") {
+			next if $authorities =~ /CRL/ && $level !~ /^verify(?:Chain = yes| = 1)\b/;
+			next if $authorities =~ /PARTLY/ && $level !~ /^verify(?:Chain = yes$| = 4$)/;
+			my $port = free_port();
+			(my $title = "$authorities; $level") =~ s/\n/; /g;
+			my $conf = configuration("$server connect = 127.0.0.1:ONE\n$authorities\n$level\n", ACCEPT => "127.0.0.1:$port", ALL => $all, PEERS => $peers, PARTLY => $partly);
+			my %verdict;
+			for my $who ('stunnel', 'ours') {
+				my @servers;
+				if ($who eq 'ours') {
+					my $made = run(command('stunnel2run'), $conf, "$conf.d");
+					if ($made->{exit}) { # a service that nobody could use
+						is(join(' ', grep { $verdict{stunnel}{$_} eq 'one' } @shown), '', "$title: refused");
+						last;
+					}
+					@servers = listening($port, start({ before => sub { chdir "$conf.d/s" } }, './run'));
+				} else {
+					@servers = stunnel_on($conf, $port);
+				}
+				for my $name (@shown) { $verdict{$who}{$name} = tls($port, @tls12, $name eq '' ? () : ('-cert', "$folder/$name.pem", '-key', "$folder/$name.key")) =~ /^(one|two)/ ? $1 : 'out' }
+				$_->stop for @servers;
+				wait_until(sub { !is_listening($port) }, 5);
+			}
+			$verdict{ours} or next;
+			$verdict{stunnel}{ $unlike{$title} } = 'out' if $unlike{$title};
+			is_deeply($verdict{ours}, $verdict{stunnel}, $title);
+		}
+	}
+};
+
 my $names = "cert = CERT\nkey = KEY\n[s]\naccept = ACCEPT\nconnect = 127.0.0.1:ONE\n[u]\nsni = s:other.test\nconnect = 127.0.0.1:TWO\n[t]\nsni = s:*.shop.test\ncert = OTHER.pem\nkey = OTHER.key\nconnect = 127.0.0.1:TWO\n";
 sub named { my ($name) = @_; return sub { my $got = run({ in => "hello\n" }, 'openssl', 's_client', '-connect', "127.0.0.1:$_[0]", '-ign_eof', '-tls1_2', $name eq '' ? '-noservername' : ('-servername', $name)); return join ' ', $got->{out} =~ /^ 0 s:.*CN = ([\w.]+)/m, $got->{out} =~ /^(one|two) hello/m } }
 both('names', $names, words => { 'OTHER.pem' => file('wrong-name.pem'), 'OTHER.key' => file('wrong-name.key') },
