@@ -31,21 +31,29 @@ function read_hosts(looking, n) {
 	return hosts_failed || host_n > 0
 }
 
-function read_hosts_file(path, word, text, line, n, got, whole) {
+# A file that is not there says nothing; one that cannot be read might.
+function read_hosts_file(path, word, line, text, n, state, file) {
+	file = shell_word(path)
+	state = output_of("test -e " file " || exit 0; test -f " file " && test -r " file " || { echo unable to read it; exit; }; test -s " file \
+		" || exit 0; test -z \"$(tail -c 1 " file ")\" || echo its last line has no end, and libwrap passes over it")
+	if (state != "") {
+		hosts_error(path, state)
+		return
+	}
 	n = 0
-	whole = ""
-	while ((got = (getline line < path)) > 0) {
+	text = ""
+	while ((getline line < path) > 0) {
 		n++
-		whole = whole line
-		if (whole ~ /\\$/) {
-			whole = substr(whole, 1, length(whole) - 1)
+		text = text line
+		if (text ~ /\\$/) {
+			text = substr(text, 1, length(text) - 1)
 			continue
 		}
-		hosts_line(trimmed(whole), word, path ":" n)
-		whole = ""
+		hosts_line(text, word, path ":" n)
+		text = ""
 	}
-	if (got > 0 || whole != "")
-		hosts_line(trimmed(whole), word, path ":" n)
+	if (text != "")
+		hosts_error(path ":" n, "the last line is to be continued")
 	close(path)
 }
 
@@ -55,40 +63,59 @@ function hosts_error(where, words) {
 		error(where ": " words)
 }
 
-# daemon list : client list : option...; colons within [] belong to addresses.
-function hosts_line(text, word, where, part, n, i, daemons, list) {
-	if (text == "" || text ~ /^#/)
+# daemon list : client list : option...; colons within [] belong to addresses. Case does not count.
+function hosts_line(text, word, where, part, n, i, list, decided) {
+	if (text ~ /^#/ || trimmed(text) == "")
 		return
-	n = split_hosts(text, part)
+	if (length(text) > 2000 || text ~ /[^ -~\t\r]/) {
+		hosts_error(where, "too long for libwrap, or not text")
+		return
+	}
+	n = split_hosts(tolower(text), part)
 	if (n < 2) {
 		hosts_error(where, "not daemons : clients")
 		return
 	}
-	gsub(/,/, " ", part[1])
-	if (part[1] ~ /(^| )EXCEPT( |$)/) {
-		if ((" " part[1] " ") ~ / ALL / || index(" " part[1] " ", " " section_name[service] " "))
-			hosts_error(where, "EXCEPT among the daemons: take it apart")
+	if (!hosts_daemons(part[1], where))
 		return
-	}
-	daemons = split(part[1], list, " ")
-	for (i = 1; i <= daemons; i++)
-		if (list[i] == "ALL" || list[i] == section_name[service])
-			break
-		else if (list[i] ~ /@/ && (list[i] ~ /^ALL@/ || index(list[i], section_name[service] "@") == 1))
-			hosts_error(where, "daemon@host: a listener has one address: take it apart")
-	if (i > daemons)
-		return
+	decided = 0
 	for (i = 3; i <= n; i++) {
 		part[i] = trimmed(part[i])
-		if (tolower(part[i]) == "allow" || tolower(part[i]) == "deny")
-			word = tolower(part[i])
-		else if (tolower(part[i]) !~ /^(severity|banners|nice|keepalive|linger|rfc931)( |=|$)/)
+		if (!decided && (part[i] == "allow" || part[i] == "deny")) {
+			word = part[i]
+			decided = 1
+		} else if (decided || part[i] !~ /^(severity|banners|nice|keepalive|linger|rfc931)([ \t=]|$)/)
 			hosts_error(where, "option " shown(part[i]) ": has no counterpart in rules")
 	}
-	gsub(/,/, " ", part[2])
-	n = split(part[2], list, " ")
+	n = hosts_words(part[2], list)
 	for (i = 1; i <= n; i++)
 		hosts_pattern(list[i], word, where)
+}
+
+function hosts_words(text, list) {
+	gsub(/[, \t\r]+/, " ", text)
+	return split(text, list, " ")
+}
+
+# Whether one of the daemons is this service. What may be, by a pattern, is an error.
+function hosts_daemons(text, where, list, n, i, name, found) {
+	name = tolower(section_name[service])
+	n = hosts_words(text, list)
+	found = 0
+	for (i = 1; i <= n; i++) {
+		if (list[i] == "except") {
+			if (found)
+				hosts_error(where, "EXCEPT among the daemons: take it apart")
+			return 0
+		}
+		if (list[i] == "all" || list[i] == "known" || list[i] == name)
+			found = 1
+		else if (list[i] ~ /[*?]/ || list[i] ~ /^\./ || list[i] ~ /\.$/)
+			hosts_error(where, shown(list[i]) ": a pattern among the daemons: take it apart")
+		else if (list[i] ~ /@/ && (list[i] ~ /^(all|known)@/ || index(list[i], name "@") == 1))
+			hosts_error(where, "daemon@host: a listener has one address: take it apart")
+	}
+	return found
 }
 
 function split_hosts(text, part, n, i, c, inside) {
@@ -110,46 +137,50 @@ function split_hosts(text, part, n, i, c, inside) {
 }
 
 function hosts_pattern(text, word, where, two, bits) {
-	if (text == "ALL")
+	if (text == "all")
 		hosts_add("all", "", 0, word)
-	else if (text ~ /^[0-9]+\.([0-9]+\.)?([0-9]+\.)?$/) {
+	else if (text ~ /^[0-9]+\.([0-9]+\.)?([0-9]+\.)?$/ && is_octets(substr(text, 1, length(text) - 1))) {
 		bits = gsub(/\./, ".", text) * 8
 		hosts_add("4", binary4(text), bits, word)
 	} else if (is_ipv4(text))
 		hosts_add("4", binary4(text), 32, word)
 	else if (text ~ /^[0-9.]+\/[0-9.]+$/) {
 		split(text, two, "/")
-		bits = two[2] ~ /\./ ? mask_bits(two[2]) : two[2] + 0
-		if (!is_ipv4(two[1]) || bits < 0 || bits > 32)
+		bits = is_ipv4(two[2]) ? mask_bits(two[2]) : two[2] ~ /^[1-9][0-9]?$/ ? two[2] + 0 : -1
+		if (!is_ipv4(two[1]) || bits < 0 || bits > 32 || substr(binary4(two[1]), bits + 1) ~ /1/)
 			hosts_error(where, text ": not a network")
 		else
 			hosts_add("4", binary4(two[1]), bits, word)
-	} else if (text ~ /^\[[0-9A-Fa-f:]+\](\/[0-9]+)?$/) {
+	} else if (text ~ /^\[[0-9a-f:]+\](\/[0-9]+)?$/) {
 		bits = 128
 		if (match(text, /\/[0-9]+$/)) {
 			bits = substr(text, RSTART + 1) + 0
 			text = substr(text, 1, RSTART - 1)
 		}
 		text = substr(text, 2, length(text) - 2)
-		if (bits > 128 || binary6(text) == "")
+		if (bits > 128 || binary6(text) == "" || is_mapped(binary6(text)))
 			hosts_error(where, text ": not a network")
 		else
 			hosts_add("6", binary6(text), bits, word)
-	} else if (text ~ /^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/ && text !~ /^(LOCAL|KNOWN|UNKNOWN|PARANOID|EXCEPT)$/)
-		hosts_add("name", tolower(text), length(text), word)
+	} else if (text ~ /^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/ && text !~ /^[0-9.]+$/ && text !~ /^(local|known|unknown|paranoid|except)$/)
+		hosts_add("name", text, length(text), word)
 	else
 		hosts_error(where, shown(text) ": no rule can say this")
 }
 
-function is_ipv4(text, part, i) {
-	if (text !~ /^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$/)
-		return 0
-	split(text, part, ".")
-	for (i = 1; i <= 4; i++)
-		if (part[i] > 255)
+# Numbers as addresses are written, which is how libwrap compares them.
+function is_octets(text, part, n, i) {
+	n = split(text, part, ".")
+	for (i = 1; i <= n; i++)
+		if (part[i] !~ /^(0|[1-9][0-9]?[0-9]?)$/ || part[i] > 255)
 			return 0
 	return 1
 }
+
+function is_ipv4(text) { return text ~ /^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$/ && is_octets(text) }
+
+# ::ffff:0:0/96, IPv4 in IPv6: libwrap never sees that.
+function is_mapped(bits) { return index(bits, "1") == 81 && substr(bits, 81, 16) == "1111111111111111" }
 
 function bits_of(number, width, text) {
 	text = ""
@@ -168,11 +199,10 @@ function binary4(text, part, n, i, all) {
 	return all
 }
 
+# libwrap takes 255.255.255.255 for an error.
 function mask_bits(text, all) {
-	if (!is_ipv4(text))
-		return -1
 	all = binary4(text)
-	return all ~ /^1*0*$/ ? index(all "0", "0") - 1 : -1
+	return all ~ /^1*0+$/ ? index(all, "0") - 1 : -1
 }
 
 function binary6(text, half, left, right, n, m, i, all) {
@@ -182,6 +212,12 @@ function binary6(text, half, left, right, n, m, i, all) {
 	m = text ~ /::/ ? split(half[2], right, ":") : 0
 	if (text ~ /::/ ? n + m > 7 : n != 8)
 		return ""
+	for (i = 1; i <= n; i++)
+		if (left[i] == "" || length(left[i]) > 4)
+			return ""
+	for (i = 1; i <= m; i++)
+		if (right[i] == "" || length(right[i]) > 4)
+			return ""
 	all = ""
 	for (i = 1; i <= 8; i++)
 		all = all bits_of(hexadecimal(i <= n ? left[i] : i > 8 - m ? right[i - 8 + m] : "0"), 16)
@@ -212,10 +248,7 @@ function covers(i, j) {
 		return 0
 	if (host_kind[i] != "name")
 		return substr(host_key[j], 1, length(host_key[i])) == host_key[i]
-	if (host_key[i] == host_key[j])
-		return 1
-	return host_key[i] ~ /^\./ && length(host_key[j]) > length(host_key[i]) &&
-		substr(host_key[j], length(host_key[j]) - length(host_key[i]) + 1) == host_key[i]
+	return host_key[i] == host_key[j] || (host_key[i] ~ /^\./ && ends_with(host_key[j], host_key[i]))
 }
 
 function make_rules(i, j, counts) {
