@@ -71,6 +71,8 @@ subtest 'options of the whole' => sub {
 	says($server, 'setuid = 65534', 'translated: -u 65534', global => 1, has => qr/ -u 65534 /, env => { SSL_UID => 65534 });
 	says($server, 'setgid = 65534', 'translated: -g 65534', global => 1, has => qr/ -g 65534 /);
 	says($server, 'setuid = nosuchuser', 'refused: there is no such user', global => 1);
+	says("setuid = 65533\n$server", 'setuid = nobody', 'warning: of a Unix socket', has => qr/ -u 65533 /, env => { SSL_UID => 65533 });
+	unlike(chain(says($server, $_, 'translated', global => 1)), qr/ -[ug] /, 'root stays root') for 'setuid = root', 'setgid = root';
 	says($client, 'setuid = nobody', 'translated', global => 1, has => qr/^tcpserver .* -u 65534 /);
 	says($server, 'chroot = /srv', 'warning: SSL_CHROOT', global => 1, env => { SSL_CHROOT => '/srv' });
 	says($executes, 'chroot = /srv', 'refused: exec would run outside', global => 1);
@@ -89,7 +91,7 @@ subtest 'options of the whole' => sub {
 	says($server, 'engine = auto', 'no counterpart', global => 1);
 	says($server, 'setenv = LANG=C', 'translated', global => 1, env => { LANG => 'C' });
 	says($server, 'setenv = CERTFILE=/x', 'refused', global => 1);
-	says($server, 'setenv = LD_PRELOAD=/x', 'refused', global => 1);
+	says($server, "setenv = $_=/x", 'refused', global => 1) for qw(LD_PRELOAD PATH BASH_ENV PROTO TCPREMOTEIP PROXYRECV);
 	says($server, 'compression = zlib', 'no counterpart', global => 1);
 	says($server, "$_ = 1", 'refused', global => 1) for qw(engineCtrl engineDefault provider providerParameter);
 	says($server, "$_ = 1", 'no counterpart', global => 1) for qw(EGD RNDbytes RNDfile RNDoverwrite pid iconActive iconError iconIdle taskbar);
@@ -100,12 +102,15 @@ subtest 'options of the whole' => sub {
 };
 
 subtest 'endpoints' => sub {
-	says($server, 'accept = 127.0.0.1:99', 'translated', has => qr/ 127\.0\.0\.1 99 tcpclient /);
-	says($server, 'accept = :::99', 'translated', has => qr/ :0 99 tcpclient /);
-	says($server, 'accept = ::1:99', 'translated', has => qr/ ::1 99 tcpclient /);
-	says($server, 'accept = imaps', 'translated', has => qr/ 0 imaps tcpclient /);
-	says($server, $_, 'refused: not an address') for 'accept = 99999', 'accept = -x:99', 'accept = a b:99', 'accept = ', 'accept = $(id):99';
-	says($server, 'accept = /run/socket', 'refused: a Unix socket');
+	my $deaf = "cert = $pem\nkey = $key\n[s]\nconnect = 4434\n";
+	says($deaf, 'accept = 127.0.0.1:99', 'translated', has => qr/ 127\.0\.0\.1 99 tcpclient /);
+	says($deaf, 'accept = :::99', 'translated', has => qr/ :0 99 tcpclient /);
+	says($deaf, 'accept = ::1:99', 'translated', has => qr/ ::1 99 tcpclient /);
+	says($deaf, 'accept = imaps', 'translated', has => qr/ 0 imaps tcpclient /);
+	says($deaf, $_, 'refused: not an address') for 'accept = 99999', 'accept = -x:99', 'accept = a b:99', 'accept = ', 'accept = $(id):99';
+	says($deaf, 'accept = /run/socket', 'refused: a Unix socket');
+	says($server, 'accept = 99', 'refused: listens on 2 addresses');
+	says("accept = 1\n$deaf", 'accept = 99', 'refused: listens on 2 addresses');
 	says("cert = $pem\n[s]\naccept = 4433\n", 'connect = /run/a socket', 'translated: unixclient', has => qr/ 0 4433 unixclient -T 10 '\/run\/a socket' relay -w 0$/);
 	says("client = yes\n[s]\naccept = 4433\n", 'connect = /run/socket', 'translated', has => qr/ 0 4433 unixclient -T 10 \/run\/socket tlsc -K 43200000 relay -w 0$/);
 	says($server, 'connect = /run/socket', 'refused: a Unix socket has to be the only target');
@@ -116,6 +121,7 @@ subtest 'endpoints' => sub {
 	says("${server}connect = b:1\n", 'failover = rr', 'translated: tcprr', has => qr/ tcprr -RHl0 /);
 	says($server, 'failover = both', 'refused');
 	says($executes, 'execArgs = name a  b$c', 'translated', has => qr/ sh argv0 name \/bin\/cat a 'b\$c'$/);
+	says($executes, 'execArgs = -sh -c x', 'translated', has => qr/ sh argv0 -- -sh \/bin\/cat -c x$/);
 	says($executes, 'pty = yes', 'translated: ptyrun', has => qr/ sh ptyrun \/bin\/cat$/);
 	says($server, 'pty = yes', 'warning');
 	says($server, 'local = 127.0.0.2', 'translated: -i', has => qr/ tcpclient -RHl0 -T 10 -i 127\.0\.0\.2 /);
@@ -141,7 +147,10 @@ subtest 'endpoints' => sub {
 
 subtest 'times and sockets' => sub {
 	says($server, 'TIMEOUTidle = 7', 'translated', has => qr/ -w 7 /);
-	says($server, 'TIMEOUTidle = x', 'refused');
+	says($server, "TIMEOUTidle = $_", 'refused') for 'x', 0, -1;
+	says($server, 'TIMEOUTidle = 999999999', 'translated', has => qr/ -w 2000000 /);
+	says($server, 'TIMEOUTbusy = 999999999', 'translated', env => { TLS_TIMEOUT => 1000000 });
+	says($server, 'TIMEOUTconnect = 999999999', 'translated', has => qr/ -T 86400 /);
 	says($server, 'TIMEOUTbusy = 7', 'translated', env => { TLS_TIMEOUT => 7 });
 	says($server, 'TIMEOUTclose = 7', 'translated', env => { TLS_LINGER => 7 });
 	says($server, 'TIMEOUTclose = 0', 'default here', env => { TLS_LINGER => '' });
@@ -154,6 +163,7 @@ subtest 'times and sockets' => sub {
 	says($server, 'socket = r:TCP_NODELAY=0', 'translated: -d', has => qr/ tcpclient -RHl0 -T 10 -d /);
 	says($server, 'socket = a:SO_REUSEADDR=1', 'default here');
 	says($server, 'socket = a:SO_BINDTODEVICE=lo', 'translated', has => qr/^sockopt -b bindtodevice=lo /);
+	says($server, 'socket = a:SO_BINDTODEVICE=Lan', 'translated', has => qr/^sockopt -b bindtodevice=Lan /);
 	says($server, 'socket = l:TCP_NODELAY=1', 'default here');
 	says($server, $_, 'refused') for 'socket = a:SO_REUSEADDR=0', 'socket = l:IP_TTL=1', 'socket = x:SO_KEEPALIVE=1', 'socket = l:SO_KEEPALIVE', 'socket = l:SO_BINDTODEVICE=lo', 'socket = r:SO_SNDBUF=-1';
 };
@@ -253,6 +263,7 @@ subtest 'who is believed' => sub {
 	unlike(believed("${server}verifyChain = yes\nCRLfile = $root\n", 'CAfile = ' . spew("$here/both.pem", slurp($root) . slurp(file('self-signed.pem')))), qr/\Q@{[blocks(file('self-signed.pem'))]}\E/, 'with lists, none that could be on no list');
 	says("${ca}verifyPeer = yes\n", "CRLfile = $root", 'refused: verifyPeer without verifyChain');
 	like(translate("${server}verify = 2\nCAfile = $here/nosuch\n")->{err}, qr/nosuch: unable to read it/, 'authorities that cannot be read');
+	like(translate("${server}verify = 2\nCAfile = $folder\n")->{err}, qr/folder: unable to read it/, 'or are a folder');
 	like(translate("${server}CAfile = $mixed\nverify = 2\nverifyChain = no\n")->{err}, qr/verify = 2: any certificate would do/, 'each line changes those before it');
 	is(variable(translate("${server}CAfile = $root\nverifyChain = yes\nverify = 0\n"), 'CCAVERIFY'), '', 'and the last one counts');
 	my $c = "${client}CAfile = $root\n";
@@ -299,7 +310,8 @@ subtest 'names on one port' => sub {
 	like(slurp("$made->{dir}/s/serve"), qr/^\*\) exec tcpclient \S+ -T 10 localhost 4434 relay -w 0 ;;$/m);
 	like($made->{out}, qr/^\[t\] on the port of \[s\]$/m, 'listing');
 	for my $more ("[t]\nsni = s:x\nconnect = 9\nverify = 2\nCAfile = $root\n", "[t]\nsni = s:x\nconnect = 9\nciphers = HIGH\n", "[t]\nsni = nobody:x\nconnect = 9\n", "[t]\nsni = s:x y\nconnect = 9\n",
-		"[t]\nsni = s:x;rm\nconnect = 9\n", "[t]\nsni = s:*\nconnect = 9\n", "[t]\nsni = s:x\nconnect = 9\nlibwrap = yes\n") {
+		"[t]\nsni = s:x;rm\nconnect = 9\n", "[t]\nsni = s:*\nconnect = 9\n", "[t]\nsni = s:x\nconnect = 9\nlibwrap = yes\n", "[t]\nsni = s:x\nconnect = 9\n[u]\nsni = s:x\nconnect = 8\n",
+		"[t]\nsni = s:*.x\nconnect = 9\n[u]\nsni = s:a.x\nconnect = 8\n") {
 		$made = translate($server . $more);
 		is($made->{exit}, 96, 'refused: ' . ($made->{err} =~ /error: \S+ (.*)/)[0]);
 		is(written($made), '');
@@ -343,13 +355,29 @@ subtest 'hosts.allow and hosts.deny' => sub {
 	like(chain(hosts('no names', "s: 10.\n", "ALL: ALL\n", lets => ['10.0.0.1'])), qr/ -H -l0 -c 500 -x rules\.cdb /, 'no names, no lookup');
 	hosts('another service', "t: 10.\n", "t: ALL\n", lets => ['192.0.2.1']);
 	hosts('a continued line, and a comment', "# s: ALL\ns: 10. \\\n 11.\n", "ALL: ALL\n", lets => ['10.0.0.1', '11.0.0.1'], keeps => ['12.0.0.1']);
-	hosts('EXCEPT', "s: 10. EXCEPT 10.1.2.3\n", "ALL: ALL\n", refused => qr/EXCEPT: no rule can say this/);
+	hosts('EXCEPT', "s: 10. EXCEPT 10.1.2.3\n", "ALL: ALL\n", refused => qr/except: no rule can say this/);
 	hosts('EXCEPT among daemons', "ALL EXCEPT t: 10.\n", "ALL: ALL\n", refused => qr/EXCEPT among the daemons/);
 	hosts('a user', "s: joe\@10.1.2.3\n", "ALL: ALL\n", refused => qr/no rule can say this/);
 	hosts('a file', "s: /etc/friends\n", "ALL: ALL\n", refused => qr/no rule can say this/);
 	hosts('LOCAL', "s: LOCAL\n", "ALL: ALL\n", refused => qr/no rule can say this/);
 	hosts('a command', "s: ALL: spawn /bin/true\n", '', refused => qr/option spawn/);
 	hosts('a broken mask', "s: 10.0.0.0/255.0.255.0\n", "ALL: ALL\n", refused => qr/not a network/);
+	hosts('keywords in any case', "S: 10.\n", "all: all\n", lets => ['10.1.2.3'], keeps => ['11.0.0.1']);
+	hosts('KNOWN daemons', '', "KNOWN: 10.\n", lets => ['11.0.0.1'], keeps => ['10.1.2.3']);
+	hosts('# is a comment only at the beginning', "s: 11.\n", " #, s: ALL\n", lets => ['11.0.0.1'], keeps => ['10.1.2.3']);
+	hosts('except', "s: 10. except 10.1.2.3\n", "ALL: ALL\n", refused => qr/except: no rule can say this/);
+	hosts('except among daemons, and tabs', "ALL\texcept\ts: 10.\n", "ALL: ALL\n", refused => qr/EXCEPT among the daemons/);
+	hosts('a pattern among daemons', '', "$_: ALL\n", refused => qr/a pattern among the daemons/) for 's*', '?', '.s';
+	hosts('no end of the last line', 's: 10.', "ALL: ALL\n", refused => qr/its last line has no end/);
+	hosts('a last line to be continued', "s: 10. \\\n", "ALL: ALL\n", refused => qr/to be continued/);
+	hosts('a line too long', "s: ALL\n", 't: ' . 'a' x 2043 . "s: 10.\n", refused => qr/too long for libwrap/);
+	hosts("no network: $_", "s: $_\n", "ALL: ALL\n", refused => qr/not a network/) for '10.1.2.3/255.0.0.0', '10.1.2.3/8', '0.0.0.0/0', '10.1.2.3/255.255.255.255', '10.0.0.0/08', '[12345::]/16', '[1:::2]', '[::ffff:a01:203]';
+	hosts("no address: $_", "s: $_\n", "ALL: ALL\n", refused => qr/no rule can say this/) for '010.', '266.', '010.1.2.3', '10.1', 'local', 'Known', 'unknown', 'paranoid';
+	hosts('an option behind the verdict', "s: ALL: deny: allow\n", '', refused => qr/option allow/);
+	mkdir "$here/closed";
+	spew($allow, '');
+	is(run({ env => { HOSTS_ALLOW => $allow, HOSTS_DENY => "$here/closed" } }, command('stunnel2run'), spew("$here/closed.conf", "${server}libwrap = yes\n"), "$here/unread")->{exit}, 96, 'a file that cannot be read');
+	is(run({ env => { HOSTS_ALLOW => $allow, HOSTS_DENY => "$here/nosuch" } }, command('stunnel2run'), "$here/closed.conf", "$here/unread")->{exit}, 0, 'one that is not there says nothing');
 	hosts('names against addresses', "s: 10.: deny\ns: .example.org\n", "ALL: ALL\n", refused => qr/contradict each other/);
 	spew($allow, "s: 10.\n");
 	like(translate($server)->{err}, qr/warning: .*stunnel before 5\.00 obeyed/, 'without libwrap: a warning where there are lines for the service');
@@ -379,6 +407,11 @@ subtest 'units' => sub {
 	like($unit, qr/^Environment="CERTFILE=\Q$pem\E"$/m, 'environment');
 	like($unit, qr{^WorkingDirectory=\Q$made->{dir}\E/s$}m, 'folder');
 	like(slurp("$made->{dir}/t.service"), qr/ \/bin\/echo "100%%" "\$\$x" "\\"y\\\\z"$/m, 'words of systemd') or diag(slurp("$made->{dir}/t.service"));
+	for my $more ("setenv = A=\303", "output = /var/log/x\\") {
+		$made = translate("$more\n$server", '-u');
+		like($made->{err}, qr/only ASCII can be said here/, $more);
+		is(written($made), '');
+	}
 	$made = translate("output = /var/log/x\n${server}[t]\nsni = s:x.example.org\nconnect = 1\n", '-u');
 	like(slurp("$made->{dir}/s.service"), qr{^ExecStart=/usr/bin/env CERTFILE:x\.example\.org=\S+ KEYFILE:x\.example\.org=\S+ \Q$folder\E/sslserver }m, 'names with colons');
 	like(slurp("$made->{dir}/s.service"), qr{^StandardOutput=append:/var/log/x$}m, 'log');
@@ -387,13 +420,18 @@ subtest 'units' => sub {
 subtest 'wrong input' => sub {
 	for my $case (["bogus = 1\n$server", qr/:1: unknown option: bogus$/m], ["${server}bogus = 1\n", qr/:6: unknown option: bogus$/m], ["${server}pid = x\n", qr/:6: pid stands before all sections/], ["${server}words\n", qr/:6: neither a section nor option = value: words/],
 		["${server}[s]\naccept = 1\n", qr/section \[s\] is there twice/], ["cert = $pem\n[a/b]\naccept = 1\nconnect = 2\n", qr/its name cannot be that of a directory/], ["cert = $pem\n[..]\naccept = 1\nconnect = 2\n", qr/cannot be that of a directory/],
-		["${server}client = maybe\n", qr/client = maybe: neither yes nor no/], ["${server}ciphers = a\eb\n", qr/control characters/], ["include = /no/such\n$server", qr/unable to read it/]) {
+		["${server}client = maybe\n", qr/client = maybe: neither yes nor no/], ["${server}ciphers = a\eb\n", qr/control characters/], ["include = /no/such\n$server", qr/unable to read it/],
+		[$server . ';' . 'x' x 16383 . "verify = 2\n", qr/:6: a line too long for stunnel/], ["${server}[ t ]\nsni = s:x\nconnect = 1\n", qr/:6: not the name of a section/], ["${server}[a\eb]\nsni = s:x\nconnect = 1\n", qr/:6: not the name of a section/],
+		["${server}verify = 2\0\n", qr/control characters/]) {
 		my ($text, $expected) = @$case;
 		my $made = translate($text);
 		is($made->{exit}, 96, 'exit');
 		like($made->{err}, $expected, 'reason');
-		is(written($made), '', 'nothing is written');
+		ok(!-e $made->{dir}, 'nothing is written');
 	}
+	mkdir "$here/parts";
+	spew("$here/parts/.hidden", "curves = P-521\n");
+	like(translate("${server}include = $here/parts\n")->{err}, qr/\.hidden:1: curves/, 'include reads all files');
 	my $warns = "${server}curves = P-521\n";
 	is(translate($warns)->{exit}, 0, 'a warning');
 	my $strict = translate($warns, '-s');

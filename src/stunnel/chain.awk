@@ -59,8 +59,9 @@ function what_is_not_for_all(value, lines, n, i) {
 	n = lines_of("setenv", lines)
 	for (i = 1; i <= n; i++) {
 		value = line_value[lines[i]]
-		if (value !~ /^[A-Za-z_][A-Za-z0-9_]*=/ || value ~ /^(CERT|KEY|CA|CCA|CRL|DH|SSL|TLS|CIPHERS|VERIFYDEPTH|UCSPI|LD_)/)
-			verdict(lines[i], REFUSED, "not NAME=value, or a variable of TLS")
+		if (value !~ /^[A-Za-z_][A-Za-z0-9_]*=/ || value ~ /^(CERT|KEY|CA|CCA|CRL|DH|SSL|TLS|CIPHERS|VERIFYDEPTH|UCSPI|LD_|TCP|PROTO|DNS|PROXY|LISTEN_|MAXCONIP|STARTTLS_|LOCALDOMAIN)/ || \
+			value ~ /^(PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4)=/)
+			verdict(lines[i], REFUSED, "not NAME=value, or a variable of TLS, of the chain or of the shell")
 		else {
 			env[substr(value, 1, index(value, "=") - 1)] = substr(value, index(value, "=") + 1)
 			verdict(lines[i], TRANSLATED, "in the environment")
@@ -124,14 +125,20 @@ function ids(own, save) {
 		return
 	}
 	own = service
-	service = 0 # those of a section are of its Unix socket
+	service = 0 # those of a section are of its Unix socket, and change nothing of what is said for all
 	uid = number_of("setuid", "user")
 	gid = number_of("setgid", "group")
+	say("setuid", TRANSLATED, "-u " uid)
+	say("setgid", TRANSLATED, "-g " gid)
 	service = own
-	say("setuid", TRANSLATED, uid == "" ? "of a Unix socket" : "-u " uid)
-	say("setgid", TRANSLATED, gid == "" ? "of a Unix socket" : "-g " gid)
-	if (uid == "0")
+	if (is_own("setuid", service))
+		say("setuid", WARNED, "of a Unix socket; who runs the service is said before all sections, there as well")
+	if (is_own("setgid", service))
+		say("setgid", WARNED, "of a Unix socket; who runs the service is said before all sections, there as well")
+	if (uid + 0 == 0)
 		uid = ""
+	if (gid + 0 == 0) # of whoever starts it, root
+		gid = ""
 	if (!is_client && uid != "") { # the key is opened as root, as there
 		env["SSL_UID"] = uid
 		if (gid != "")
@@ -149,7 +156,9 @@ function endpoints(lines, n, i) {
 		say("accept", REFUSED, "without a section there is the connection of an inetd, and no port")
 	else if (is_said("accept")) {
 		n = lines_of("accept", lines)
-		if (take_address(lines[n], "0")) {
+		if (n > 1)
+			say("accept", REFUSED, "listens on " n " addresses there: make a section of each")
+		else if (take_address(lines[n], "0")) {
 			accept_host = host_found == "" ? "0" : host_found == "::" ? ":0" : host_found
 			accept_port = port_found
 			say("accept", TRANSLATED, (is_client ? "tcpserver " : "sslserver ") accept_host " " accept_port)
@@ -233,9 +242,9 @@ function sockets(lines, n, i, text, side, name, value, setting) {
 		}
 		side = substr(text, 1, 1) == "r" ? "target" : "listener"
 		name = toupper(substr(text, 3, index(text, "=") - 3))
-		value = tolower(substr(text, index(text, "=") + 1))
-		if (value in words_for)
-			value = words_for[value]
+		value = substr(text, index(text, "=") + 1)
+		if (tolower(value) in words_for)
+			value = words_for[tolower(value)]
 		if (side == "target" && target_path != "") {
 			verdict(lines[i], NONE, "an option of TCP connections")
 			continue
@@ -263,7 +272,7 @@ function sockets(lines, n, i, text, side, name, value, setting) {
 function socket_setting(name, value, side, two) {
 	if (name == "SO_LINGER" && split(value, two, ":") == 2 && is_number(two[1]) && is_number(two[2]))
 		return "linger=" (two[1] ? two[2] + 0 : "off")
-	if (name == "SO_BINDTODEVICE" && value ~ /^[a-z0-9._-]+$/ && side != "l")
+	if (name == "SO_BINDTODEVICE" && value ~ /^[A-Za-z0-9._-]+$/ && side != "l")
 		return "bindtodevice=" value
 	if (!is_number(value))
 		return "?"
@@ -287,17 +296,19 @@ function socket_setting(name, value, side, two) {
 # ---- times ----
 
 function timeouts(n) {
-	idle = seconds("timeoutidle", 43200)
+	idle = seconds("timeoutidle", 43200, 2000000)
+	if (!idle)
+		say("timeoutidle", REFUSED, "nothing would be let through, there neither")
 	say("timeoutidle", TRANSLATED, "-w " idle)
-	busy = seconds("timeoutbusy", 300)
+	busy = seconds("timeoutbusy", 300, 1000000)
 	if (is_said("timeoutbusy"))
 		env["TLS_TIMEOUT"] = busy ? busy : 1
 	say("timeoutbusy", TRANSLATED, "TLS_TIMEOUT, for the handshake")
-	n = seconds("timeoutclose", 0)
+	n = seconds("timeoutclose", 0, 1000000)
 	if (n)
 		env["TLS_LINGER"] = n
 	say("timeoutclose", n ? TRANSLATED : DEFAULT, n ? "TLS_LINGER" : "nobody waits for a close_notify")
-	connect_s = seconds("timeoutconnect", 10)
+	connect_s = seconds("timeoutconnect", 10, 86400)
 	if (connect_s < 1)
 		connect_s = 1
 	say("timeoutconnect", TRANSLATED, "-T " connect_s)

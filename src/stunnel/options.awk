@@ -45,7 +45,7 @@ function know_all(list, n, i) {
 
 	other_name["session"] = "sessioncachetimeout"
 	other_name["curve"] = "curves"
-	n = split("connect checkhost checkip checkemail options socket setenv sni config", list, " ")
+	n = split("accept connect checkhost checkip checkemail options socket setenv sni config", list, " ")
 	for (i = 1; i <= n; i++)
 		adds_up[list[i]] = 1
 	n = split("protocolpassword ticketkeysecret ticketmacsecret", list, " ")
@@ -117,11 +117,12 @@ function yes_no(name, otherwise, value) {
 
 function is_number(text) { return text ~ /^[0-9]+$/ && length(text) < 10 }
 
-function seconds(name, otherwise) {
+# Not more than the programs here can count, which is days.
+function seconds(name, otherwise, most) {
 	if (!is_said(name))
 		return otherwise
 	if (is_number(value_of(name)))
-		return value_of(name) + 0
+		return value_of(name) + 0 > most ? most : value_of(name) + 0
 	say(name, REFUSED, "not a number of seconds")
 	return otherwise
 }

@@ -26,6 +26,8 @@ function shell_word(text, before) {
 	return "\047" escaped(text, before) "\047"
 }
 
+function ends_with(text, end) { return length(text) > length(end) && substr(text, length(text) - length(end) + 1) == end }
+
 # The output of a command, its lines joined by newlines; sets command_failed.
 function output_of(command, line, all) {
 	all = ""
@@ -49,11 +51,13 @@ function read_configuration(path, label, depth, text, n, got) {
 }
 
 function read_line(text, where, depth, at, name, value) {
+	if (length(text) > 16383) # stunnel takes the rest, of a comment as well, for another line
+		error(where ": a line too long for stunnel")
 	text = trimmed(text)
 	if (text == "" || text ~ /^[;#]/)
 		return
 	if (text ~ /^\[.*\]$/) {
-		begin_section(trimmed(substr(text, 2, length(text) - 2)), where)
+		begin_section(substr(text, 2, length(text) - 2), where)
 		return
 	}
 	at = index(text, "=")
@@ -87,8 +91,8 @@ function canonical(name) {
 }
 
 function begin_section(name, where, i) {
-	if (name == "")
-		error(where ": a section without a name")
+	if (name == "" || name != trimmed(name) || name ~ /[^ -~]/)
+		error(where ": not the name of a section")
 	for (i = 1; i <= section_n; i++)
 		if (section_name[i] == name)
 			error(where ": section [" name "] is there twice")
@@ -97,6 +101,7 @@ function begin_section(name, where, i) {
 	section_where[section_n] = where
 }
 
+# All files of a folder, those with a dot as well, in the order of their names.
 function include(folder, where, depth, names, list, n, i) {
 	if (depth >= 5) {
 		error(where ": include: more than five within each other")
@@ -104,7 +109,7 @@ function include(folder, where, depth, names, list, n, i) {
 	}
 	if (folder !~ /^\//)
 		folder = HERE "/" folder
-	names = output_of("cd " shell_word(folder) " 2>/dev/null || exit 1; for f in *; do test -f \"$f\" && printf \"%s\\n\" \"$f\"; done; exit 0")
+	names = output_of("cd " shell_word(folder) " 2>/dev/null || exit 1; for f in * .*; do test -f \"$f\" && printf \"%s\\n\" \"$f\"; done | sort")
 	if (command_failed) {
 		error(where ": include = " folder ": unable to read it")
 		return

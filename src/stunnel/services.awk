@@ -68,7 +68,7 @@ function add_program(list, n, i) {
 		add("ptyrun")
 	n = split(value_of("execargs"), list, /[ \t]+/)
 	if (n && list[1] != program)
-		add_all("argv0 " list[1])
+		add_all("argv0 " (list[1] ~ /^-/ ? "-- " : "") list[1])
 	add(program)
 	for (i = 2; i <= n; i++)
 		add(list[i])
@@ -93,12 +93,12 @@ function server_chain(protocol) {
 		add_listener("sslserver")
 	else {
 		add("tlsd")
-		add_all("-v " (is_verbose ? 1 : 0) (idle ? " -K " idle * 1000 : ""))
+		add_all("-v " (is_verbose ? 1 : 0) " -K " idle "000")
 	}
 	if (service && !accepts())
 		error(section_where_of() ": a server without accept" (is_said("sni") ? "" : " or sni"))
 	if (accepts()) {
-		add_all("-w " (idle ? idle : 2147483))
+		add_all("-w " idle)
 		if (protocol != "" && protocol != "proxy")
 			add("-n")
 		if (wants_report || (program != "" && "CCAVERIFY" in env))
@@ -160,6 +160,7 @@ function split_by_name(protocol, i, own, front, most, saved) {
 	if (wants_report)
 		alternative("wrong certificate", elsewhere_words())
 	own = service
+	name_n = 0
 	for (i = 1; i <= section_n; i++)
 		if (is_primary(i)) {
 			for (most = 1; most <= line_n; most++)
@@ -193,7 +194,7 @@ function is_primary(i, lines, n, own, found) {
 	return found
 }
 
-function secondary(own, i, front, lines, n, j, name, patterns, value) {
+function secondary(own, i, front, lines, n, j, k, name, patterns, value) {
 	for (name in in_common) {
 		service = own
 		value = is_said(name) ? values_of(name) : ""
@@ -225,6 +226,10 @@ function secondary(own, i, front, lines, n, j, name, patterns, value) {
 		else if (name !~ /^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/)
 			verdict(lines[j], REFUSED, "not a host name, or *. and the end of one")
 		else {
+			for (k = 1; k <= name_n; k++)
+				if (name == name_taken[k] || (name_taken[k] ~ /^\*/ && ends_with(name, substr(name_taken[k], 2))))
+					verdict(lines[j], REFUSED, name_taken[k] " stands before it, and has this name, too")
+			name_taken[++name_n] = name
 			certificate_as(":" name)
 			patterns = patterns (patterns == "" ? "" : " | ") name
 			verdict(lines[j], TRANSLATED, "by CERTFILE:" name " and in serve" (name ~ /^\*/ ? "; its certificate counts for one label" : ""))
@@ -286,7 +291,7 @@ function client_chain(protocol) {
 		add(proxy_to_port)
 		add_tls_client()
 	} else if (many() == "" && target_path == "") {
-		add_client("sslclient", (is_verbose ? "-v" : "") (idle ? " -w " idle : "") (protocol == "" ? "" : " -y"))
+		add_client("sslclient", (is_verbose ? "-v" : "") " -w " idle (protocol == "" ? "" : " -y"))
 		add_targets()
 	} else {
 		add_client(many())
@@ -306,7 +311,7 @@ function client_chain(protocol) {
 	}
 }
 
-function add_tls_client(name) { add_all((name == "" ? "tlsc" : name) (idle ? " -K " idle * 1000 : "")) }
+function add_tls_client(name) { add_all((name == "" ? "tlsc" : name) " -K " idle "000") }
 
 function client_protocol(protocol, lines, n) {
 	protocol = tolower(value_of("protocol"))

@@ -1,6 +1,7 @@
 #!/bin/sh
 # stunnel2run: makes service directories of a stunnel.conf, see stunnel2run(8). The work is done by the awk program below, which is put
 # together from the files in src/stunnel; here are the options, and the files are moved to their places.
+unset CDPATH
 case $0 in
 */*) folder=$(cd "${0%/*}" && pwd) ;;
 *) folder=$(command -v "$0") && folder=${folder%/*} ;;
@@ -32,12 +33,19 @@ if test "$conf" != -; then
 	case $conf in /* | ./*) ;; *) conf=./$conf ;; esac # for awk, x=y is no file
 fi
 case $dir in /*) ;; *) dir=./$dir ;; esac
+there=0 moved=
+test -d "$dir" && there=1
 mkdir -p "$dir" || die 111 "unable to make $dir"
 dir=$(cd "$dir" && pwd) || die 111 "unable to enter $dir"
 
 # Everything is written here first, and comes to its place when all of it is there.
 made=$(mktemp -d "$dir/.stunnel2run.XXXXXX") || die 111 "unable to write to $dir"
-trap 'rm -rf "$made"' EXIT
+clean() {
+	rm -rf "$made"
+	for new in $moved; do rm -rf "${dir:?}/$new"; done
+	test "$there" = 1 || rmdir "$dir" 2>/dev/null
+}
+trap clean EXIT
 trap 'exit 111' HUP INT TERM
 
 LABEL=$conf
@@ -55,12 +63,19 @@ awk '
 @AWK@
 '
 code=$?
-test "$code" = 0 || exit "$code"
+case $code in
+0) ;;
+96 | 111) exit "$code" ;;
+*) die 111 "awk ended with $code" ;;
+esac
 
 for new in "$made"/*; do
 	name=${new##*/}
 	test ! -e "$dir/$name" && test ! -L "$dir/$name" || die 111 "$dir/$name is there already, and nothing was written"
 done
-for new in "$made"/*; do
-	mv "$new" "$dir/" || die 111 "unable to move ${new##*/} to $dir"
+for new in "$made"/*; do # their names are those of services, without blanks
+	name=${new##*/}
+	moved="$moved $name"
+	mv "$new" "$dir/" || die 111 "unable to move $name to $dir, and nothing was written"
 done
+moved='' there=1

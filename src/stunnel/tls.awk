@@ -97,7 +97,7 @@ function suites(list, level, words) {
 function file_has(path, pattern) {
 	return path != "" && output_of("head -c 200000 " shell_word(path) " 2>/dev/null | grep -c -e " shell_word(pattern)) > 0
 }
-function is_there(path) { return path != "" && output_of("test -r " shell_word(path) " && echo 1") == 1 }
+function is_there(path) { return path != "" && output_of("test -f " shell_word(path) " && test -r " shell_word(path) " && echo 1") == 1 }
 
 # The certificate of the service, with suffix ":name" that for a name.
 function certificate_as(suffix, cert, key) {

@@ -46,9 +46,13 @@ function lists() {
 # With lists a self-signed certificate of a peer would have to be on its own one.
 function is_authority(i) { return cert_self[i] && (cert_is_ca[i] || !with_lists) }
 
-function certificates_of(path, line, text, on, got) {
+function certificates_of(path, line, text, on) {
+	if (!is_there(path)) {
+		error(section_where_of() ": " path ": unable to read it, and nobody can say whom it has believed")
+		return
+	}
 	on = 0
-	while ((got = (getline line < path)) > 0) {
+	while ((getline line < path) > 0) {
 		line = trimmed(line)
 		if (line ~ /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----$/) {
 			on = 1
@@ -60,8 +64,6 @@ function certificates_of(path, line, text, on, got) {
 			text = text line
 	}
 	close(path)
-	if (got < 0)
-		error(section_where_of() ": " path ": unable to read it, and nobody can say whom it has believed")
 }
 
 function certificate_found(text, hex) {

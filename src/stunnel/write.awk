@@ -213,6 +213,8 @@ function write_unit(name, text, n, i, list, colons) {
 		text = text "StandardOutput=" (tolower(value_of("log")) == "overwrite" ? "truncate:" : "append:") unit_path(log_file) "\nStandardError=inherit\n"
 	else if (log_facility != "")
 		text = text "SyslogIdentifier=" name "\nSyslogFacility=" log_facility "\n"
+	if (text ~ /[^ -~\n]/ || log_file ~ /\\$/)
+		error(section_where_of() ": systemd passes over lines that are no UTF-8, and joins those that end in \\: only ASCII can be said here")
 	text = text "KillMode=process\nRestart=always\nRestartPreventExitStatus=96 100\n\n[Install]\nWantedBy=multi-user.target\n"
 	write_to(MADE "/" name ".service", text)
 }

@@ -100,6 +100,7 @@ sub with { my ($name, $expected) = @_; return ["certificate $name", sub { tls($_
 both('connect', "$server connect = 127.0.0.1:ONE\n", ask => [$plain, ['any version', sub { tls($_[0]) }, $greets], ['garbage', sub { ask($_[0], "GET / HTTP/1.0\r\n\r\n") =~ /one/ ? 'told' : '' }, '']]);
 both('options in any case, comments and blanks', "\n# x\n ; y\nCert = CERT \n\tkEy=KEY\n[s]\n aCCept=ACCEPT\nConnect =127.0.0.1:ONE\n", ask => [$plain]);
 both('exec', "$server exec = /bin/echo\nexecargs = echo a   b*c \$x \"d\n", ask => [['answer', sub { tls($_[0], @tls12) }, "a b*c \$x \"d\n"]]);
+both('exec under a name with -', "$server exec = /usr/bin/head\nexecargs = -sh -c 3 /proc/self/cmdline\n", ask => [['its name', sub { tls($_[0], @tls12) }, '-sh']]);
 both('exec under another name', "$server exec = /usr/bin/head\nexecargs = other -c 5 /proc/self/cmdline\n", ask => [['its name', sub { tls($_[0], @tls12) }, 'other']]);
 both('environment of exec', "$server exec = /usr/bin/env\nexecargs = env\n", ask => [['REMOTE_HOST', sub { tls($_[0], @tls12) =~ /^(REMOTE_HOST=.*)$/m ? $1 : '' }, 'REMOTE_HOST=127.0.0.1'],
 	['REMOTE_PORT', sub { tls($_[0], @tls12) =~ /^(REMOTE_PORT=)\d+$/m ? $1 : '' }, 'REMOTE_PORT=']]);
@@ -321,7 +322,7 @@ subtest 'hosts.allow and hosts.deny' => sub {
 				for (1 .. 1 + int rand 3) {
 					my @ip = map { $octet->() } 1 .. 4;
 					my $kind = int rand 8;
-					my $bits = 4 + int rand 29;
+					my $bits = 4 + int rand 28;
 					my $address = unpack 'N', pack 'C4', @ip;
 					my $network = join '.', unpack 'C4', pack 'N', $address & (0xffffffff << (32 - $bits)) & 0xffffffff;
 					push @patterns, $kind == 0 ? "$ip[0]." : $kind == 1 ? "$ip[0].$ip[1]." : $kind == 2 ? "$ip[0].$ip[1].$ip[2]." : $kind < 5 ? join('.', @ip) : $kind < 7 ? "$network/$mask[$bits]" : 'ALL';
@@ -347,6 +348,29 @@ subtest 'hosts.allow and hosts.deny' => sub {
 		}
 	}
 	cmp_ok($asked, '>', 150, "$asked clients");
+
+	# How libwrap reads its files: each of these is either refused or says the same.
+	my ($closed, $taken) = ("ALL: ALL\n", 0);
+	for my $case (['', "ALL: all\n"], ['', "all: ALL\n"], ['', "S: ALL\n"], ['', "s*: ALL\n"], ['', "KNOWN: ALL\n"], ["s: 10. except 10.1.\n", $closed], ["ALL\tEXCEPT\ts: 10.\n", $closed], ['s: 10.', $closed],
+		['', " # x, ALL: ALL\n"], ['', "\ts: ALL\n"], [" #s: 10.\n", $closed], ["s: 10.0.0.0/8\n", $closed], ["s: 10.1.2.3/8\n", $closed], ["s: 10.1.2.4/255.0.0.0\n", $closed], ["s: 0.0.0.0/0\n", $closed],
+		["s: 0.0.0.0/0.0.0.0\n", $closed], ["s: 10.1.2.3/32\n", $closed], ["s: 10.1.2.3/255.255.255.255\n", $closed], ["s: 010.\n", $closed], ["s: 266.\n", $closed], ["s: 010.1.2.3\n", $closed],
+		["s: [2001:DB8::1]/32\n", $closed], ["s: [::]/0\n", $closed], ["s: [::ffff:a01:203]\n", $closed], ["s: ALL: DENY\n", ''], ["s: ALL: deny: allow\n", ''], ['', "s: 10.: allow\n"], ["s: 10.: severity auth.info : deny\n", ''],
+		['', "s: unknown\n"], ["s: 10.\\\n1.\n", $closed], ["s: 10. \\\n", $closed], ["s:\n", $closed], ["s: 10.\r\n", "ALL: ALL\r\n"], ['', "x,s : ALL\n"], ['', "x;s : ALL\n"], ['t: ' . 'a' x 2043 . "s: 10.\n", $closed]) {
+		my ($allowed, $denied) = @$case;
+		spew("$folder/hosts.allow", $allowed);
+		spew("$folder/hosts.deny", $denied);
+		my $conf = configuration("cert = CERT\nkey = KEY\nlibwrap = yes\n[s]\naccept = 127.0.0.1:1\nconnect = 127.0.0.1:1\n");
+		my $made = run({ env => { HOSTS_ALLOW => "$folder/hosts.allow", HOSTS_DENY => "$folder/hosts.deny" } }, command('stunnel2run'), $conf, "$conf.d");
+		next if $made->{exit} == 96;
+		$taken++;
+		for my $client ('10.1.2.3', '2001:db8:1::1') {
+			my $theirs = run({ before => sub { chdir $folder } }, $tcpdmatch, '-d', '-i', 'inetd.conf', 's', $client)->{out} =~ /^access:\s+(\w+)/m ? $1 : 'nothing';
+			my $rules = "$conf.d/s/rules.cdb";
+			my $said = -e $rules ? run({ env => { TCPREMOTEIP => $client, TCPREMOTEHOST => undef, TCPREMOTEINFO => undef } }, command('tcprulescheck'), $rules)->{out} : '';
+			is($said =~ /^deny connection/m ? 'denied' : 'granted', $theirs, "$client: " . join '|', map { substr s/\n/ /gr, 0, 40 } $allowed, $denied);
+		}
+	}
+	cmp_ok($taken, '>', 15, "$taken are not refused");
 };
 
 # Every program that reads env, and every supervisor.
