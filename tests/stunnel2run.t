@@ -454,6 +454,26 @@ subtest 'wrong input' => sub {
 	like(chain($made), qr/\/bin\/echo ';' '\$\(id\)' ''\\''x'\\''' '&' '\\'$/, 'in the chain as one word');
 };
 
+# The same from every awk that is here.
+subtest 'other awks' => sub {
+	my @awks = grep { run('sh', '-c', "$_ 'BEGIN { exit 0 }'")->{exit} == 0 } 'mawk', 'gawk', 'gawk --posix', 'original-awk', 'busybox awk';
+	plan skip_all => 'only one awk' if @awks < 2;
+	my @texts = ("include = $here/nosuch\n$server", "${server}verify = 2\0\n", "cert = $pem\nkey = $key\n[s]\naccept = 1\nexec = /bin/echo\nexecargs = echo 'a \\\n", "${server}verify = 3\nCAfile = $here/mixed.pem\n",
+		"${server}PSKsecrets = x\nconfig = x\nengineNum = 1\nCAstore = x\n");
+	my %got;
+	for my $awk (@awks) {
+		mkdir "$here/awk";
+		chmod 0755, spew("$here/awk/awk", "#!/bin/sh\nexec $awk \"\$@\"\n");
+		local $ENV{PATH} = "$here/awk:$ENV{PATH}";
+		for my $text (@texts) {
+			run('rm', '-rf', "$here/awk.d");
+			my $made = run(command('stunnel2run'), spew("$here/awk.conf", $text), "$here/awk.d");
+			$got{$awk} .= "$made->{exit}\n$made->{out}$made->{err}" . join '', map { slurp($_) } glob "$here/awk.d/s/{run,authorities.pem,env/*}";
+		}
+		is($got{$awk}, $got{ $awks[0] }, $awk);
+	}
+};
+
 # Every option of both manuals is known: of the first sections of the one in reference, and of stunnel 5.75.
 subtest 'every option' => sub {
 	my @all = qw(chroot compression debug EGD engine engineCtrl engineDefault fips foreground iconActive iconError iconIdle log output pid provider providerParameter RNDbytes RNDfile RNDoverwrite

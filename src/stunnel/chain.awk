@@ -9,7 +9,7 @@ function add_all(words, list, n, i) {
 		add(list[i])
 }
 
-function translate_service(i, name, lines) {
+function translate_service() {
 	split("", chain)
 	split("", env)
 	split("", verdict_of)
@@ -19,8 +19,7 @@ function translate_service(i, name, lines) {
 	chain_n = rule_n = alternative_n = uses_root = names_wanted = wants_report = 0
 	is_client = yes_no("client", 0)
 	say("client", TRANSLATED, is_client ? "a client of TLS" : "a server of TLS")
-	for (name in simple_kind)
-		say_each(name, simple_kind[name], simple_words[name])
+	say_simply()
 	what_is_not_for_all()
 	logging()
 	ids()

@@ -12,6 +12,7 @@ function know_simply(scope, names, kind, words, list, n, i) {
 	know(scope, names)
 	n = split(names, list, " ")
 	for (i = 1; i <= n; i++) {
+		simple_name[++simple_n] = list[i]
 		simple_kind[list[i]] = kind
 		simple_words[list[i]] = words
 	}
@@ -52,11 +53,9 @@ function know_all(list, n, i) {
 	for (i = 1; i <= n; i++)
 		is_secret[list[i]] = 1
 	# what all names of a port have in common
-	n = split("client verify verifychain verifypeer requirecert cafile capath crlfile crlpath checkhost checkip checkemail ocsp ocspaia" \
+	common_n = split("client verify verifychain verifypeer requirecert cafile capath crlfile crlpath checkhost checkip checkemail ocsp ocspaia" \
 		" ciphers ciphersuites curves options sslversion sslversionmax sslversionmin securitylevel redirect protocol libwrap ident" \
-		" timeoutidle timeoutbusy timeoutclose reset", list, " ")
-	for (i = 1; i <= n; i++)
-		in_common[list[i]] = 1
+		" timeoutidle timeoutbusy timeoutclose reset", in_common, " ")
 
 	words_for["yes"] = 1
 	words_for["no"] = 0
@@ -100,6 +99,13 @@ function say_each(name, kind, words, lines, n, i) {
 	n = lines_of(name, lines)
 	for (i = 1; i <= n; i++)
 		verdict(lines[i], kind, words)
+}
+
+function say_simply(i, name) {
+	for (i = 1; i <= simple_n; i++) {
+		name = simple_name[i]
+		say_each(name, simple_kind[name], simple_words[name])
+	}
 }
 
 # ---- values ----

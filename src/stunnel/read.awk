@@ -18,9 +18,9 @@ function escaped(text, before, i, c, all) {
 	return all
 }
 
-# Words for the shell; unit_word, in write.awk, is the same for systemd.
+# Words for the shell; unit_word, in write.awk, is the same for systemd. In busybox a backslash before the slash would be one of the characters.
 function shell_word(text, before) {
-	if (text ~ /^[A-Za-z0-9_@%+=:,.\/-]+$/)
+	if (text ~ "^[A-Za-z0-9_@%+=:,./-]+$")
 		return text
 	before["\047"] = "\047\\\047" # it ends, and another begins
 	return "\047" escaped(text, before) "\047"
@@ -28,16 +28,25 @@ function shell_word(text, before) {
 
 function ends_with(text, end) { return length(text) > length(end) && substr(text, length(text) - length(end) + 1) == end }
 
-# The output of a command, its lines joined by newlines; sets command_failed.
-function output_of(command, line, all) {
-	all = ""
-	while ((command | getline line) > 0)
-		all = all (all == "" ? "" : "\n") line
-	command_failed = close(command) != 0
+# The output of a command, its lines joined by newlines; sets command_failed, from a last line, as close does not tell in every awk.
+function output_of(command, line, all, last, n) {
+	command = "(" command "\n); echo =$?"
+	all = last = ""
+	for (n = 0; (command | getline line) > 0; n++) {
+		if (n)
+			all = all (n > 1 ? "\n" : "") last
+		last = line
+	}
+	close(command)
+	command_failed = last != "=0"
 	return all
 }
 
 function read_configuration(path, label, depth, text, n, got) {
+	if (output_of("tr -cd \"\\000\" <" shell_word(path) " | wc -c") > 0) { # some awks end a line there
+		error(label ": control characters, zero bytes, in it")
+		return
+	}
 	n = 0
 	while ((got = (getline text < path)) > 0) {
 		n++

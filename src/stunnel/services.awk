@@ -195,7 +195,8 @@ function is_primary(i, lines, n, own, found) {
 }
 
 function secondary(own, i, front, lines, n, j, k, name, patterns, value) {
-	for (name in in_common) {
+	for (k = 1; k <= common_n; k++) {
+		name = in_common[k]
 		service = own
 		value = is_said(name) ? values_of(name) : ""
 		service = i
@@ -207,8 +208,7 @@ function secondary(own, i, front, lines, n, j, k, name, patterns, value) {
 		} else
 			say_each(name, DEFAULT, "as of [" section_name[own] "]")
 	}
-	for (name in simple_kind)
-		say_each(name, simple_kind[name], simple_words[name])
+	say_simply()
 	what_is_not_for_all()
 	logging()
 	if (yes_no("libwrap", 0))

@@ -75,7 +75,7 @@ for new in "$made"/*; do
 done
 for new in "$made"/*; do # their names are those of services, without blanks
 	name=${new##*/}
-	moved="$moved $name"
 	mv "$new" "$dir/" || die 111 "unable to move $name to $dir, and nothing was written"
+	moved="$moved $name"
 done
 moved='' there=1

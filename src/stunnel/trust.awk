@@ -60,7 +60,7 @@ function certificates_of(path, line, text, on) {
 		} else if (on && line ~ /^-----END /) {
 			on = 0
 			certificate_found(text)
-		} else if (on && line ~ /^[A-Za-z0-9+\/=]+$/)
+		} else if (on && line ~ "^[A-Za-z0-9+/=]+$")
 			text = text line
 	}
 	close(path)

@@ -170,7 +170,7 @@ function sorted_names(list, name, n, i) {
 
 # Specifiers begin with a percent sign everywhere, variables with a dollar sign in ExecStart.
 function unit_word(text, before) {
-	if (text ~ /^[A-Za-z0-9_@+=:,.\/-]+$/)
+	if (text ~ "^[A-Za-z0-9_@+=:,./-]+$")
 		return text
 	before["\\"] = before["\""] = "\\"
 	before["%"] = "%"
