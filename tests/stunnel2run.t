@@ -235,7 +235,7 @@ subtest 'who is believed' => sub {
 	says($ca, 'verifyPeer = yes', 'translated', env => { TLS_VERIFY => 'chain', CAFILE => $root, TLS_PIN => "cert:$hash" });
 	says($ca, 'requireCert = yes', 'refused: any certificate');
 	says("${ca}verifyChain = yes\n", 'requireCert = no', 'translated', env => { CCAVERIFY => 'optional' });
-	says("${ca}verifyChain = yes\n", 'checkHost = a.example.org', 'translated', env => { TLS_VERIFY => 'name', TLS_PEERNAME => 'a.example.org' });
+	says("${ca}verifyChain = yes\n", 'checkHost = a.example.org', 'translated', env => { TLS_VERIFY => 'name', TLS_PEERNAME => 'a.example.org', TLS_CNFALLBACK => 1 });
 	says("${ca}verifyChain = yes\ncheckIP = 192.0.2.1\n", 'checkHost = a.example.org', 'refused: one name');
 	says($server, 'checkHost = a.example.org', 'warning: checks nothing');
 	says("${ca}verifyPeer = yes\n", 'checkHost = a.example.org', 'translated', env => { TLS_VERIFY => 'name', TLS_PEERNAME => 'a.example.org' });

@@ -196,6 +196,8 @@ function names_to_check(level, lines, n, more, i, value) {
 			verdict(lines[i], REFUSED, line_name[lines[i]] == "checkip" ? "not an address" : "not a host name")
 		else {
 			env["TLS_PEERNAME"] = value
+			if (line_name[lines[i]] == "checkhost") # as OpenSSL has it
+				env["TLS_CNFALLBACK"] = 1
 			verdict(lines[i], TRANSLATED, "TLS_PEERNAME, TLS_VERIFY=name")
 		}
 	}

@@ -39,7 +39,7 @@ function is_own(name, which, i) {
 
 function write_to(path, text) {
 	printf "%s", text > path
-	if (close(path) != 0)
+	if (close(path) != 0 || output_of("wc -c <" shell_word(path)) + 0 != length(text)) # not every awk says so
 		fail_system("write " path)
 }
 

@@ -233,6 +233,16 @@ client('client with verifyChain', "connect = 127.0.0.1:GOOD\nverifyChain = yes\n
 client('client with verifyChain, a stranger', "connect = 127.0.0.1:WRONG\nverifyChain = yes\nCAfile = ROOT\n", '');
 client('client with checkHost', "connect = 127.0.0.1:GOOD\nverifyChain = yes\nCAfile = ROOT\ncheckHost = example.test\n", qr/^tls hello /);
 client('client with checkHost, another name', "connect = 127.0.0.1:GOOD\nverifyChain = yes\nCAfile = ROOT\ncheckHost = www.example.org\n", '');
+openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', "$here/cn.key", '-out', "$here/cn.pem", '-days', 9, '-subj', '/CN=named.test');
+my $named = serve({ env => { CERTFILE => "$here/cn.pem", KEYFILE => "$here/cn.key" } }, command('sslserver'), '-1RHl0', '127.0.0.1', '0', 'sh', '-c', 'read -r line; echo "tls $line"');
+my $ended = serve({ env => pair('expired') }, command('sslserver'), '-1RHl0', '127.0.0.1', '0', 'sh', '-c', 'read -r line; echo "tls $line"');
+%servers = (%servers, NAMED => $named->{port}, ENDED => $ended->{port});
+client('client with checkHost, a common name', "connect = 127.0.0.1:NAMED\nverifyChain = yes\nCAfile = HERE/cn.pem\ncheckHost = named.test\n", "tls hello\n");
+client('client with checkHost and verifyPeer', "connect = 127.0.0.1:NAMED\nverifyPeer = yes\nCAfile = HERE/cn.pem\ncheckHost = named.test\n", "tls hello\n", warns => qr/TLS_PIN/);
+client('client with checkHost and verifyPeer, another name', "connect = 127.0.0.1:NAMED\nverifyPeer = yes\nCAfile = HERE/cn.pem\ncheckHost = other.test\n", '', warns => qr/TLS_PIN/);
+client('client with verifyPeer, a certificate that has ended', "connect = 127.0.0.1:ENDED\nverifyPeer = yes\nCAfile = PEER\n", '', words => { %servers, PEER => file('expired.pem') }, warns => qr/TLS_PIN/);
+client('client with verifyChain, and the certificate itself as authority', "connect = 127.0.0.1:WRONG\nverifyChain = yes\nCAfile = PEERS\n", '', words => { %servers, PEERS => spew("$here/no-authority.pem", slurp(file('unknown.pem')) . slurp(file('root.pem'))) },
+	warns => qr/only self-signed certificates/);
 client('client with checkIP', "connect = 127.0.0.1:GOOD\nverify = 2\nCAfile = ROOT\ncheckIP = 127.0.0.1\n", qr/^tls hello /);
 client('client with verifyPeer', "connect = 127.0.0.1:WRONG\nverifyPeer = yes\nCAfile = PEER\n", "tls hello\n", words => { %servers, PEER => file('unknown.pem') }, warns => qr/TLS_PIN/);
 client('client with verifyPeer, another', "connect = 127.0.0.1:GOOD\nverifyPeer = yes\nCAfile = PEER\n", '', words => { %servers, PEER => file('unknown.pem') }, warns => qr/TLS_PIN/);
