@@ -182,6 +182,12 @@ subtest 'versions and suites' => sub {
 	says($server, "options = $_", 'no counterpart') for qw(-NO_SSLv3 ALL DONT_INSERT_EMPTY_FRAGMENTS);
 	says($server, 'options = NO_TLSv1_3', 'translated', env => { TLS_MAXVERSION => 'TLSv1.2' });
 	says($server, 'options = NO_BOGUS', 'refused');
+	for my $case (["sslVersion = TLSv1.3\n", "sslVersionMin = TLSv1.2\n", '', ''], ["sslVersion = TLSv1.2\n", "sslVersionMax = TLSv1.3\n", '', ''], ["sslVersionMin = TLSv1.3\n", "sslVersion = all\n", '', ''],
+		["options = NO_TLSv1_3\n", "options = -NO_TLSv1_3\n", '', ''], ["sslVersionMin = TLSv1.2\n", "sslVersion = TLSv1.3\n", 'TLSv1.3', ''], ["options = NO_TLSv1_3\n", "sslVersionMax = all\n", '', 'TLSv1.2']) {
+		my ($global, $own, $least, $most) = @$case;
+		my $made = translate("$global$server$own");
+		is(variable($made, 'TLS_MINVERSION') . ' ' . variable($made, 'TLS_MAXVERSION'), "$least $most", "$global$own") or diag($made->{err});
+	}
 	is(translate("${server}options = NO_TLSv1_3\noptions = NO_TLSv1_2\n")->{exit}, 96, 'no version left');
 	says($server, 'ciphers = HIGH:!aNULL:!MD5', 'translated', env => { CIPHERS => 'HIGH:!aNULL:!MD5' });
 	says($server, 'ciphers = BOGUS', 'refused');

@@ -5,54 +5,30 @@ function rank(version) {
 	return version in rank_of ? rank_of[version] : -1
 }
 
-function versions(least, most, value, lines, n, i, name, off) {
+# Each line changes what those before it said.
+function versions(least, most, without_2, without_3, i, name, value) {
 	least = 2
 	most = 3
-	value = value_of("sslversion")
-	if (is_said("sslversion") && rank(value) < 0)
-		say("sslversion", REFUSED, "not a version")
-	else if (is_said("sslversion") && rank(value) < 2 && tolower(value) != "all")
-		say("sslversion", WARNED, "TLS 1.2 and 1.3 are spoken, nothing older")
-	else if (tolower(value) == "all")
-		say("sslversion", DEFAULT, "TLS 1.2 and 1.3")
-	else if (is_said("sslversion")) {
-		least = most = rank(value)
-		say("sslversion", TRANSLATED, "TLS_MINVERSION, TLS_MAXVERSION")
+	without_2 = without_3 = 0
+	for (i = 1; i <= line_n; i++) {
+		if (line_section[i] != 0 && line_section[i] != service)
+			continue
+		name = line_name[i]
+		value = tolower(line_value[i])
+		if (name == "sslversion" || name == "sslversionmin")
+			least = rank(value) > 2 ? 3 : 2
+		if (name == "sslversion" || name == "sslversionmax")
+			most = rank(value) == 2 ? 2 : 3
+		if (name == "options" && value ~ /^-?no_tlsv1_2$/)
+			without_2 = value !~ /^-/
+		if (name == "options" && value ~ /^-?no_tlsv1_3$/)
+			without_3 = value !~ /^-/
 	}
-	value = value_of("sslversionmin")
-	if (is_said("sslversionmin")) {
-		if (rank(value) > 2)
-			least = 3
-		say("sslversionmin", rank(value) < 0 ? REFUSED : rank(value) > 2 ? TRANSLATED : DEFAULT, rank(value) < 0 ? "not a version" : \
-			rank(value) > 2 ? "TLS_MINVERSION" : "TLS 1.2 and up")
-	}
-	value = tolower(value_of("sslversionmax"))
-	if (is_said("sslversionmax")) {
-		if (rank(value) == 2)
-			most = 2
-		if (rank(value) < 2 && value != "all")
-			say("sslversionmax", REFUSED, rank(value) < 0 ? "not a version" : "TLS 1.2 and 1.3 are spoken, nothing older")
-		else
-			say("sslversionmax", most == 2 ? TRANSLATED : DEFAULT, most == 2 ? "TLS_MAXVERSION" : "the best that the engine has")
-	}
-	n = lines_of("options", lines)
-	for (i = 1; i <= n; i++) {
-		name = toupper(line_value[lines[i]])
-		off = sub(/^-/, "", name)
-		if (!(name in tls_option))
-			verdict(lines[i], REFUSED, "not an option of SSL_CTX_set_options(3) that is known here")
-		else if (name == "NO_TLSV1_2" && !off) {
-			least = 3
-			verdict(lines[i], TRANSLATED, "TLS_MINVERSION=TLSv1.3")
-		} else if (name == "NO_TLSV1_3" && !off) {
-			most = 2
-			verdict(lines[i], TRANSLATED, "TLS_MAXVERSION=TLSv1.2")
-		} else if (off && name ~ /^NO_(SSLV|TLSV1$|TLSV1_1$)/)
-			verdict(lines[i], NONE, "TLS 1.2 and 1.3 are spoken, nothing older")
-		else
-			verdict(lines[i], tls_option[name] == 1 ? DEFAULT : NONE, tls_option[name] == 1 ? "always so" : \
-				"a way of OpenSSL to get along with others")
-	}
+	say_versions()
+	if (without_2)
+		least = 3
+	if (without_3)
+		most = 2
 	if (least > most)
 		error(section_where_of() ": no version of TLS is left")
 	if (least == 3) {
@@ -61,6 +37,41 @@ function versions(least, most, value, lines, n, i, name, off) {
 	}
 	if (most == 2)
 		env["TLS_MAXVERSION"] = "TLSv1.2"
+}
+
+function say_versions(value, lines, n, i, name, off) {
+	value = tolower(value_of("sslversion"))
+	if (rank(value) < 0)
+		say("sslversion", REFUSED, "not a version")
+	else if (value == "all")
+		say("sslversion", DEFAULT, "TLS 1.2 and 1.3")
+	else
+		say("sslversion", rank(value) < 2 ? WARNED : TRANSLATED, rank(value) < 2 ? "TLS 1.2 and 1.3 are spoken, nothing older" : \
+			"TLS_MINVERSION, TLS_MAXVERSION")
+	value = value_of("sslversionmin")
+	if (rank(value) < 0)
+		say("sslversionmin", REFUSED, "not a version")
+	else
+		say("sslversionmin", rank(value) > 2 ? TRANSLATED : DEFAULT, rank(value) > 2 ? "TLS_MINVERSION" : "TLS 1.2 and up")
+	value = tolower(value_of("sslversionmax"))
+	if (rank(value) < 2 && value != "all")
+		say("sslversionmax", REFUSED, rank(value) < 0 ? "not a version" : "TLS 1.2 and 1.3 are spoken, nothing older")
+	else
+		say("sslversionmax", rank(value) == 2 ? TRANSLATED : DEFAULT, rank(value) == 2 ? "TLS_MAXVERSION" : "the best that the engine has")
+	n = lines_of("options", lines)
+	for (i = 1; i <= n; i++) {
+		name = toupper(line_value[lines[i]])
+		off = sub(/^-/, "", name)
+		if (!(name in tls_option))
+			verdict(lines[i], REFUSED, "not an option of SSL_CTX_set_options(3) that is known here")
+		else if (name ~ /^NO_TLSV1_[23]$/)
+			verdict(lines[i], TRANSLATED, name == "NO_TLSV1_2" ? "TLS_MINVERSION" : "TLS_MAXVERSION")
+		else if (off && name ~ /^NO_(SSLV|TLSV1$|TLSV1_1$)/)
+			verdict(lines[i], NONE, "TLS 1.2 and 1.3 are spoken, nothing older")
+		else
+			verdict(lines[i], tls_option[name] == 1 ? DEFAULT : NONE, tls_option[name] == 1 ? "always so" : \
+				"a way of OpenSSL to get along with others")
+	}
 }
 
 # The words of a list are read by whoever reads them for each connection.
