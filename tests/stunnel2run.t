@@ -262,6 +262,7 @@ subtest 'who is believed' => sub {
 	says("${server}verifyChain = yes\n", "CApath = $folder", 'translated', env => { CADIR => $folder });
 	spew("$folder/other.pem", slurp(file('other-root.pem')));
 	like(believed("${server}verifyChain = yes\n", "CApath = $folder"), qr/\A\Q@{[blocks($root)]}\E\z/, 'another file in the folder is not believed');
+	is(variable(translate("cert = $pem\nkey = $key\nverifyChain = yes\n[r]\naccept = 1\nconnect = 2\nCApath = $folder\n[s]\naccept = 3\nconnect = 4\nCAfile = $root\n"), 'CAFILE'), $root, 'but that is nothing to the next service');
 	my $mixed = spew("$here/mixed.pem", join '', map { slurp(file("$_.pem")) } qw(client intermediate root unknown));
 	is(believed("${server}verifyChain = yes\n", "CAfile = $mixed"), blocks($root), 'what is not self-signed is no authority');
 	is(believed("${client}verify = 3\n", "CAfile = $mixed"), blocks($root), 'for a client, too');

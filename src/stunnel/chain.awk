@@ -116,7 +116,7 @@ function number_of(name, what, value, found) {
 	return ""
 }
 
-function ids(own, save) {
+function ids(own) {
 	uid = gid = ""
 	if (!accepts()) { # nothing here is started as root and gives it up
 		say("setuid", REFUSED, "whoever starts this says as whom, an inetd, s6-setuidgid or chpst -u: say it there, and take the line out")

@@ -3,7 +3,7 @@
 # addresses contradict each other, which of them is the narrower, nothing is written.
 # host_n, host_kind[], host_key[], host_bits[], host_verdict[]: what they say, in order.
 
-function access(lines, n, i) {
+function access() {
 	names_wanted = rule_n = 0
 	if (!yes_no("libwrap", 0)) {
 		say("libwrap", DEFAULT, "hosts.allow and hosts.deny are not read")
@@ -23,7 +23,7 @@ function access(lines, n, i) {
 }
 
 # Reads both files. With looking, says only whether there is something that could keep somebody out.
-function read_hosts(looking, n) {
+function read_hosts(looking) {
 	host_n = hosts_failed = 0
 	hosts_looking = looking
 	read_hosts_file(USER_HOSTS_ALLOW, "allow")

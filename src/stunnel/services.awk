@@ -74,7 +74,7 @@ function add_program(list, n, i) {
 		add(list[i])
 }
 
-function say_protocol_details(only, name, list, n, i) {
+function say_protocol_details(only, list, n, i) {
 	n = split("protocolauthentication protocoldomain protocolheader protocolhost protocolpassword protocolusername", list, " ")
 	for (i = 1; i <= n; i++)
 		if (!is_said("protocol"))

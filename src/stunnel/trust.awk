@@ -4,7 +4,7 @@
 # cert_n, cert_text[], cert_self[], cert_is_ca[]: those of both: the text in base64, whether self-signed, whether an authority.
 
 function authorities(i, selfs) {
-	cert_n = 0
+	cert_n = others_n = 0
 	if (is_said("cafile"))
 		certificates_of(path_of("cafile"))
 	if (is_said("capath"))
@@ -114,7 +114,6 @@ function certificates_in(folder, names, list, n, i) {
 		" for l in *.[0-9]*; do test \"$(readlink \"$l\")\" = \"$f\" && continue 2; done; printf \"%s\\n\" \"-$f\"; done")
 	if (command_failed)
 		error(section_where_of() ": " folder ": unable to read it, and nobody can say whom it has believed")
-	others_n = 0
 	n = split(names, list, "\n")
 	for (i = 1; i <= n; i++)
 		if (list[i] ~ /^\+/)

@@ -261,11 +261,11 @@ function prepare(list, n, i) {
 	know_all()
 }
 
-function is_secondary(lines) {
+function is_secondary() {
 	return service && !yes_no("client", 0) && !is_said("accept") && is_said("sni")
 }
 
-function write_all(first) {
+function write_all() {
 	for (service = section_n ? 1 : 0; service <= section_n; service++)
 		if (!is_secondary()) {
 			translate_service()
