@@ -159,6 +159,23 @@ subtest 'what goes wrong' => sub {
 	is(slurp("$folder/old.cdb"), 'old', 'what was there stays');
 };
 
+# The second has the same file open when the first has already given it its place.
+subtest 'two runs at the same time' => sub {
+	plan skip_all => 'no strace here' if system 'strace -o /dev/null true 2>/dev/null';
+	for my $call ('ftruncate', 'fsync') {
+		my $path = temporary("both-$call");
+		my @same = ("$path.cdb", "$path.tmp");
+		my $slow = start('strace', '-o', temporary('trace'), '-e', "trace=$call", '-e', "inject=$call:delay_enter=1500000", command('tlstrust'), @same, file('other-root.pem'));
+		ok(wait_until(sub { -e "$path.tmp" && ($call eq 'ftruncate' || -s "$path.tmp") }, 10), "$call: one has begun");
+		my $quick = run(command('tlstrust'), @same, file('root.pem'));
+		my $slow_exit = $slow->wait_for_end(10)->{exit};
+		is("$quick->{exit} $slow_exit", '111 0', 'the other one gives up');
+		is($quick->{err}, "tlstrust: fatal: unable to create $path.tmp: somebody else is writing it\n", 'in words');
+		is(verify("$path.cdb", 'unknown'), 'ok', 'and what is there is of the one that is done');
+		ok(!-e "$path.tmp", 'nothing else is left');
+	}
+};
+
 # How much of it is read: pages of the map are not counted by anybody, but the calls are.
 subtest 'it is not read' => sub {
 	my ($bundle) = grep { -r } '/etc/ssl/certs/ca-certificates.crt';
