@@ -196,7 +196,7 @@ sub bytes_or { my ($value, $else) = @_; return ref $value eq 'SCALAR' ? $$value 
 
 sub certificate {
 	my %field = (by => 'root', subject => 'CN=www.example.com', key => 'leaf', version => 2, serial => "\x01", from => $now - 86400,
-		to => $now + 3650 * 86400, @_);
+		to => $now + 3650 * 86400 + 43200, @_);    # half a day, so that whole days are not counted at their border
 	my $signer = defined $field{signer} ? $field{signer} : $field{by};
 	my $algorithm = algorithm($signer, $field{algorithm});
 	my $issued_by = defined $field{issuer} ? $field{issuer} : "CN=$field{by}";
