@@ -31,6 +31,10 @@ my %is = (
 	server => file('server-p256'),
 );
 
+# By somebody who calls himself like our authority.
+openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 30, '-subj', '/O=Bear Test/CN=Root RSA', '-keyout', temporary('impostor.key'), '-out', temporary('impostor.pem'));
+$is{forged} = certify('forged', 'email:forged@example.test', issuer => temporary('impostor'));
+
 my @show = ('sh', '-c', 'echo started >"$1"; env | LC_ALL=C sort | grep -e ^SSL_CLIENT -e ^SSL_PEER; echo "<end>"', 'sh', $marker);
 
 # What a client gets that has this pair: all lines, or how it was refused.
@@ -104,6 +108,26 @@ subtest 'a signature with SHA-1' => sub {
 	like($result->{log}, qr/ for pid: \d+: algorithm or curve that was not offered$/m, 'of a server: in words') or diag($result->{peer});
 	is($result->{exit}, 98, 'exit 98');
 	unlike($result->{log}, qr/started/, 'no program was started');
+};
+
+# The first of two authorities with one name has not signed; what comes later in the handshake must not suffer from that.
+subtest 'records that come one by one, behind a signature that is none' => sub {
+	my $two = temporary('two');
+	openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 30, '-subj', '/O=Bear Test/CN=Root RSA', '-keyout', "$two.key", '-out', "$two.pem");
+	spew("$two.pem", slurp("$two.pem") . slurp($root));
+	my $slowly = sub { my (undef, undef, $record) = @_; select undef, undef, undef, 0.05; return $record };
+	for my $version (versions()) {
+		my $server = sslserver({ env => { TLS_MAXVERSION => $version, CAFILE => "$two.pem" } }, ['-msRH'], @show);
+		is(value(visit(proxy($server->{port}, $slowly), 'right'), 'SSL_CLIENT_VERIFY'), 'SUCCESS', "$version: a client") or diag($server->log);
+		$server->stop;
+		$server = sslserver({ env => { TLS_MAXVERSION => $version, CAFILE => file('root.pem'), CCAVERIFY => 'report' } }, ['-sRH'], @show);
+		like(value(visit(proxy($server->{port}, $slowly), 'forged'), 'SSL_CLIENT_VERIFY'), qr/^FAILED:signature on a certificate is wrong$/, "$version: one that is only reported") or diag($server->log);
+		$server->stop;
+		$server = sslserver({ env => { TLS_MAXVERSION => $version } }, ['-RH'], 'echo', 'served');
+		my $result = sslclient({ env => { CAFILE => "$two.pem" } }, ['-RH', 'localhost'], proxy($server->{port}, $slowly), 'sh', '-c', 'cat <&6');
+		is($result->{out}, "served\n", "$version: a server") or diag($result->{err});
+		$server->stop;
+	}
 };
 
 subtest 'the handshake goes on for anybody, and so do the bytes' => sub {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "engine/openssl/private.h"
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/sha.h>
 
 enum { RSA_BYTES_MAX = X509_RSA_BITS_MAX / 8 };
@@ -303,12 +304,16 @@ bool engine_check_hashed(const struct x509_public_key *key, enum x509_signature 
 	struct bytes signature)
 {
 	const EVP_MD *hash = hash_of_kind(kind);
-	bool ecdsa = kind == X509_ECDSA_SHA256 || kind == X509_ECDSA_SHA384 || kind == X509_ECDSA_SHA512;
+	bool ecdsa = kind == X509_ECDSA_SHA256 || kind == X509_ECDSA_SHA384 || kind == X509_ECDSA_SHA512, good;
 
 	if (!hash || !library_ready() || digest.n != (size_t)EVP_MD_size(hash) || !signature.n || signature.n > 2 * RSA_BYTES_MAX ||
 		key->kind != (ecdsa ? X509_KEY_EC : X509_KEY_RSA))
 		return false;
-	return ecdsa ? check_ec(key, hash, digest.at, signature) : check_rsa(key, hash, digest.at, signature);
+	/* Called in the middle of a handshake, which must not find our error in the library's queue and fail. */
+	(void)ERR_set_mark();
+	good = ecdsa ? check_ec(key, hash, digest.at, signature) : check_rsa(key, hash, digest.at, signature);
+	(void)ERR_pop_to_mark();
+	return good;
 }
 
 bool engine_check_signature(
