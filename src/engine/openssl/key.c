@@ -174,7 +174,8 @@ static size_t sign_block(RSA *rsa, const unsigned char *block, int n, unsigned c
 	unsigned char found[RSA_BYTES_MAX];
 
 	return RSA_private_encrypt(n, block, out, rsa, RSA_NO_PADDING) == n &&
-				   RSA_public_decrypt(n, out, found, rsa, RSA_NO_PADDING) == n && !memcmp(found, block, (size_t)n)
+				   RSA_public_decrypt(n, out, found, rsa, RSA_NO_PADDING) == n &&
+				   !memcmp(found, block, (size_t)n)
 			   ? (size_t)n
 			   : 0;
 }
