@@ -48,7 +48,7 @@ for my $program (sort keys %operands) {
 	};
 
 	subtest "$program: numbers" => sub {
-		my @numbers = (['v', 'verbosity', 0, 9], ['K', 'milliseconds', 0, 2000000000]);
+		my @numbers = (['v', 'verbosity', 0, 9], ['K', 'milliseconds', 0, 2147483000]);
 		push @numbers, ['T', 'seconds', 1, 1000000], ['k', 'levels', 0, 2] if $server;
 		for my $number (@numbers) {
 			my ($letter, $unit, $least, $most) = @$number;

@@ -431,4 +431,13 @@ both 'exit codes' => sub {
 	is(failure($form, { env => { CERTFILE => '/nonexistent' } }, '127.0.0.1', '0', 'true')->{exit}, 96, 'no certificate: 96') if $form->{name} eq 'sslserver';
 };
 
+subtest 'the largest numbers of sslserver' => sub {
+	# What the listener takes, the io program must take, too.
+	for my $case (['-w', 2147483], ['-T', 1000000]) {
+		my $server = sslserver({}, [@$case], 'echo', 'served');
+		is(sslclient({}, ['-RHl0', 'localhost'], $server->{port}, 'sh', '-c', 'cat <&6')->{out}, "served\n", "@$case");
+		$server->stop;
+	}
+};
+
 done_testing;

@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include "chain.h"
 
-#define ID_MAX      4294967294u /* (uid_t)-1 means "none" */
-#define LIMIT_MAX   100000u
-#define BACKLOG_MAX 65535u
-#define SECONDS_MAX 2147483u /* still an int in milliseconds */
-#define IDLE_S      3600u
-#define NAMES_S     26u
+#define ID_MAX        4294967294u /* (uid_t)-1 means "none" */
+#define LIMIT_MAX     100000u
+#define BACKLOG_MAX   65535u
+#define SECONDS_MAX   2147483u /* still an int in milliseconds, as -K of the io programs has it */
+#define HANDSHAKE_MAX 1000000u /* as TLS_TIMEOUT has it */
+#define IDLE_S        3600u
+#define NAMES_S       26u
 
 #define REFUSED(letter, advice)                                                                              \
 	{                                                                                                        \
@@ -74,7 +75,7 @@ static const struct option server_table[] = { REFUSED_WITH('T', of_sslserver),
 	TEXT('y', tcp_server_options, address_rules), TEXT('B', tcp_server_options, banner),
 	TEXT('I', tcp_server_options, interface),
 	/* sslserver's own; tcpserver met these letters above. */
-	NUMBER('T', tcp_server_options, handshake_s, 1, SECONDS_MAX, "seconds"),
+	NUMBER('T', tcp_server_options, handshake_s, 1, HANDSHAKE_MAX, "seconds"),
 	NUMBER('w', tcp_server_options, idle_s, 1, SECONDS_MAX, "seconds"),
 	SET('n', tcp_server_options, delayed, 1), SET('N', tcp_server_options, delayed, 0),
 	SET('s', tcp_server_options, certificate_variables, 1),

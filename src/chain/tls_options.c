@@ -29,7 +29,7 @@ const struct tls_options tls_defaults = { .fin_only = -1, .verbosity = 1, .sni =
 
 #define COMMON                                                                                               \
 	SET('s', fin_only, 1), SET('S', fin_only, 0), SET('J', strict_end, 1), SET('j', strict_end, 0),          \
-		NUMBER('v', verbosity, 0, 9, "verbosity"), NUMBER('K', idle_ms, 0, 2000000000, "milliseconds"),      \
+		NUMBER('v', verbosity, 0, 9, "verbosity"), NUMBER('K', idle_ms, 0, 2147483000, "milliseconds"),      \
 		SET('y', client_certificate, 'y'), SET('Y', client_certificate, 'Y'), SET('3', password, 1)
 #define SERVER                                                                                               \
 	NUMBER('T', handshake_s, 1, 1000000, "seconds"),                                                         \
