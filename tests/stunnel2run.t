@@ -60,6 +60,7 @@ subtest 'a server and a client' => sub {
 	is(chain($made), 'sslserver -v -R -H -l0 -c 500 -w 43200 0 4433 tcpclient -RHl0 -T 10 localhost 4434 relay -w 0', 'server');
 	is(variable($made, 'CERTFILE'), $pem);
 	is(variable($made, 'TLS_RESET'), 1);
+	is((stat "$made->{dir}/s/env")[2] & 07777, 0700, 'which is not for everybody');
 	$made = translate($client);
 	is(chain($made), 'tcpserver -v -R -H -l0 -c 500 0 4433 sslclient -RHl0 -T 10 -v -w 43200 a.example.org 4434 relay -w 0', 'client');
 	is(variable($made, 'TLS_VERIFY'), 'none');

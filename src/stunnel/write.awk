@@ -129,6 +129,7 @@ function write_run(name, at, text, n, i, list) {
 		text = text "cd " shell_word(DIR "/" name) " || exit 111\n" (log_file == "" ? "" : "exec 2>>" shell_word(log_file) "\n")
 	text = text "PATH=" shell_word(FOLDER) ":$PATH\nexport PATH\n"
 	make_folder(at "/env")
+	run_command("chmod 700 " shell_word(at "/env")) # setEnv may have secrets in it
 	n = sorted_names(list)
 	for (i = 1; i <= n; i++)
 		write_to(at "/env/" list[i], env[list[i]] "\n")
