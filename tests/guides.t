@@ -23,7 +23,6 @@ my $imap = serve(command('tcpserver'), '-1', '127.0.0.1', '0', 'sh', '-c', 'echo
 my $spare = serve(command('tcpserver'), '-1', '127.0.0.1', '0', 'sh', '-c', 'echo "* two"; cat');
 my $remote = sslserver({}, [], 'sh', '-c', 'echo "* remote"; cat');
 my ($closed, $own);
-sub free_port { my $s = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1); my $p = $s->sockport; close $s; return $p }
 $closed = free_port();
 
 # The script as a file, with words replaced as the pairs say.
@@ -44,7 +43,7 @@ sub recipe {
 sub served {
 	my ($path) = @_;
 	my $server = start({ env => { CAFILE => file('root.pem') }, before => sub { chdir $here } }, $path);
-	wait_until(sub { slurp('/proc/net/tcp') =~ /0100007F:@{[sprintf '%04X', $own]} \S+ 0A/ || !$server->running }, 10);
+	wait_until(sub { is_listening($own) || !$server->running }, 10);
 	ok($server->running, $path =~ s{.*/}{}r . ' listens') or diag($server->log, slurp($server->{out}));
 	return $server;
 }

@@ -232,8 +232,7 @@ subtest 'sst: embedded' => sub {
 };
 
 subtest 'sst: a server once' => sub {
-	my $free = sub { my $s = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1); my $p = $s->sockport; close $s; return $p };
-	my $port = $free->();
+	my $port = free_port();
 	my ($server, $at_server) = typing({ env => pair('server-rsa') }, $sst, '-s', '-p', $port);
 	ok(wait_until(sub { slurp('/proc/net/tcp') =~ /0100007F:@{[sprintf '%04X', $port]} \S+ 0A/ }, 5), 'it listens');
 	my ($client, $at_client) = typing({}, $sst, '-p', $port);
@@ -244,7 +243,7 @@ subtest 'sst: a server once' => sub {
 	$client->stop;
 	$server->stop;
 
-	$port = $free->();
+	$port = free_port();
 	$server = start({ in => "answer\n", env => pair('server-rsa') }, $sst, '-s', '--', 'socat', "TCP4-LISTEN:$port,bind=127.0.0.1", 'STDIO');
 	ok(wait_until(sub { slurp('/proc/net/tcp') =~ /0100007F:@{[sprintf '%04X', $port]} \S+ 0A/ }, 5), 'a command listens');
 	is(run({ in => "question\n" }, $sst, '-e', '-p', $port)->{out}, "answer\n", 'TLS by a command');

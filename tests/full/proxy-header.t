@@ -20,7 +20,6 @@ sub where {
 	return $found;
 }
 
-sub free_port { return IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1)->sockport }
 
 # Starts it with a configuration in which %0, %1 .. are free ports; once more if another program was faster. { ports }
 sub start_with {

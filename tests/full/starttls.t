@@ -28,7 +28,6 @@ sub where {
 sub libraries { return join ':', grep { -d } glob("$peers/*/usr/lib/*-linux-*"), glob("$peers/*/usr/lib/news"), glob("$peers/*/usr/lib") }
 
 # A port that was free a moment ago, for servers that cannot choose one themselves.
-sub free_port { return IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1)->sockport }
 
 # Starts it on a free port (%P in its words), once more if another program was faster.
 sub start_on_port {

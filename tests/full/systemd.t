@@ -47,12 +47,6 @@ subtest 'systemd-analyze verify' => sub {
 	isnt($said, '', 'and of a wrong address');
 };
 
-# A port that nobody uses at the moment; systemd-socket-activate takes no 0.
-sub free_port {
-	my $socket = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1) or die "socket: $!";
-	return $socket->sockport;
-}
-
 # ExecStart under systemd-socket-activate, with the environment of the unit and nothing else; another prog if one is given.
 sub activated {
 	my (@prog) = @_;

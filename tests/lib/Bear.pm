@@ -22,6 +22,8 @@ package Bear;
 #   connect_to($port [, $host])            a TCP socket (IO::Socket::IP) or undef
 #   ask($port, $text [, $host])            connects, sends, ends its sending side, returns all that came back
 #   read_all($socket, seconds), read_line($socket, seconds)
+#   free_port()                            a port that nobody uses at the moment, for servers that cannot choose one by themselves
+#   is_listening($port)                    whether somebody listens on it
 #   temporary()                            the directory of this test, removed at its end; temporary('x') a path in it
 #   spew($path, $text), slurp($path)
 #   pki()                                  certificates, see make_pki; $pki->{dir}, file('root.pem')
@@ -42,7 +44,7 @@ use IO::Socket::IP;
 use POSIX qw(:sys_wait_h _exit);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(command run start serve wait_until connect_to ask read_all read_line temporary spew slurp pki file engine);
+our @EXPORT = qw(command run start serve wait_until connect_to ask read_all read_line free_port is_listening temporary spew slurp pki file engine);
 
 my $top  = abs_path(dirname(__FILE__) . '/../..');
 my $main = $$;
@@ -210,6 +212,17 @@ sub connect_to {
 	my ($port, $host) = @_;
 	return undef unless $port;
 	return IO::Socket::IP->new(PeerHost => $host || '127.0.0.1', PeerPort => $port, Type => SOCK_STREAM, Timeout => 5);
+}
+
+sub free_port {
+	my $socket = IO::Socket::IP->new(LocalHost => '127.0.0.1', LocalPort => 0, Listen => 1) or die "socket: $!";
+	return $socket->sockport;
+}
+
+sub is_listening {
+	my ($port) = @_;
+	my $line = sprintf ':%04X \\S+ 0A ', $port;
+	return scalar grep { slurp($_) =~ /$line/ } '/proc/net/tcp', '/proc/net/tcp6';
 }
 
 sub read_some {
