@@ -238,6 +238,10 @@ subtest 'what stands on descriptor 3' => sub {
 		refused("tlsd: $name", run({ env => \%good, before => $before }, command('tlsd'), '-3', 'echo', 'started'), 'tlsd', "$unable $words");
 	}
 	# A program that waits for it ends with the time for a handshake.
+	my $waiting = start({ env => \%good, before => \&silent, timeout => 5 }, command(io_program('tlsd-io')), '-3', '0', '1');
+	wait_until(sub { (readlink("/proc/$waiting->{pid}/exe") // '') =~ /tlsd-io/ && slurp("/proc/$waiting->{pid}/stat") =~ /\) S / }, 5);
+	kill 'TERM', $waiting->{pid};
+	is(($waiting->wait_for_end(5) || { signal => 'nothing' })->{signal}, 15, 'tlsd-io waits for it no longer than until SIGTERM');
 	refused('tlsd: not in the time of -T', run({ env => \%good, before => \&silent }, command('tlsd'), '-3', '-T', '1', 'echo', 'started'), 'tlsd', "$unable it did not come in time");
 	refused('tlsd-io: nor in that of TLS_TIMEOUT', run({ env => { %good, TLS_TIMEOUT => 1 }, before => \&silent }, command($io), '-C3', '0', '1'), 'tlsd-io', "$unable it did not come in time");
 	SKIP: {

@@ -182,13 +182,15 @@ static void prepare(
 	stralloc unchanged = STRALLOC_ZERO;
 	bool good;
 
-	if (!chain_hold_signals())
-		give_up(program, io, options->check, EXIT_SYSTEM, "unable to hold signals");
-	if (io->password >= 0) {
+	if (io->password >= 0) { /* before signals are held: somebody may have to type it */
 		if (!chain_password_read(&password, net_now() + chain_handshake_ms(options, &unchanged), &refused))
 			give_up_for(program, io, options->check, &refused);
 		password_text = (struct bytes){ password.text, password.n };
 		wish.password = &password_text;
+	}
+	if (!chain_hold_signals()) {
+		chain_password_wipe(&password);
+		give_up(program, io, options->check, EXIT_SYSTEM, "unable to hold signals");
 	}
 	good = relay_configure(&configuration, &wish, &problem);
 	chain_password_wipe(&password);
