@@ -68,6 +68,20 @@ subtest 'a server and a client' => sub {
 	ok(-x "$made->{dir}/s/run" && -x "$made->{dir}/s/log/run", 'scripts can be run');
 };
 
+# serve and rules are for the user of setuid, too, whatever the umask; what setEnv says is not for everybody.
+subtest 'modes' => sub {
+	my $conf = spew("$here/modes.conf", "setEnv = SECRET=x\n${server}[t]\nsni = s:x.example.org\nconnect = 1\n");
+	my $mode = sub { return sprintf '%o', 07777 & (stat "$here/$_[0]")[2] };
+	for my $mask (077, 002) {
+		for my $option ([], ['-u']) {
+			my $dir = sprintf('modes%o', $mask) . join '', @$option;
+			is(run({ before => sub { umask $mask } }, command('stunnel2run'), @$option, $conf, "$here/$dir")->{exit}, 0, $dir);
+			is(join(' ', map { $mode->("$dir/s$_") } '', '/serve'), '755 755', 'folder and script');
+			is($mode->(@$option ? "$dir/s.service" : "$dir/s/env"), @$option ? '600' : '700', 'environment');
+		}
+	}
+};
+
 subtest 'options of the whole' => sub {
 	says($server, 'setuid = 65534', 'translated: -u 65534', global => 1, has => qr/ -u 65534 /, env => { SSL_UID => 65534 });
 	says($server, 'setgid = 65534', 'translated: -g 65534', global => 1, has => qr/ -g 65534 /);

@@ -33,6 +33,7 @@ if test "$conf" != -; then
 	case $conf in /* | ./*) ;; *) conf=./$conf ;; esac # for awk, x=y is no file
 fi
 case $dir in /*) ;; *) dir=./$dir ;; esac
+umask 022 # a supervisor runs this as root, and setuid's user has to get at it
 there=0 moved=
 test -d "$dir" && there=1
 mkdir -p "$dir" || die 111 "unable to make $dir"

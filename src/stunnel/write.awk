@@ -108,9 +108,8 @@ function write_script(path, text) {
 }
 
 # By certificate and name, in this order.
-function serve_text(i, text, open) {
+function serve_text(i, text) {
 	text = "# which of the services of this port, chosen by what the client has shown\n"
-	open = 0
 	for (i = 1; i <= alternative_n; i++)
 		if (alternative_for[i] == "wrong certificate")
 			text = text "case ${SSL_CLIENT_VERIFY-} in\nSUCCESS) ;;\n*) exec " alternatives[i] " ;;\nesac\n"
@@ -218,6 +217,7 @@ function write_unit(name, text, n, i, list, colons) {
 		error(section_where_of() ": systemd passes over lines that are no UTF-8, and joins those that end in \\: only ASCII can be said here")
 	text = text "KillMode=process\nRestart=always\nRestartPreventExitStatus=96 100\n\n[Install]\nWantedBy=multi-user.target\n"
 	write_to(MADE "/" name ".service", text)
+	run_command("chmod 600 " shell_word(MADE "/" name ".service")) # as env
 }
 
 # ---- the whole ----
